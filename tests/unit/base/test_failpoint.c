@@ -1,0 +1,118 @@
+/* test_failpoint.c - a point acts when armed, once, after the hits it was told to let pass. */
+#include "tests/unit/test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "server/base/failpoint.h"
+#include "server/base/io.h"
+
+static void arm(struct failpoint_page *page, const char *name, int action, int countdown)
+{
+	snprintf(page->name, sizeof(page->name), "%s", name);
+	page->countdown = countdown;
+	page->action = (uint32_t)action;
+}
+
+static void failpoint_acts_once_after_the_countdown(void **state UNUSED)
+{
+	static struct failpoint_page page;
+	int verdict[5];
+
+	failpoint_page_init(&page);
+	failpoint_use(&page);
+	arm(&page, "test.b", FAILPOINT_EIO, 2);
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(failpoint_hit(FP("test.a")), 0);
+		verdict[i] = failpoint_hit(FP("test.b"));
+	}
+	failpoint_use(NULL);
+	assert_int_equal(verdict[0] | verdict[1] | verdict[3] | verdict[4], 0);
+	assert_int_equal(verdict[2], EIO);
+	assert_int_equal(page.fired, 1);
+}
+
+static void failpoint_records_hits(void **state UNUSED)
+{
+	static struct failpoint_page page;
+
+	failpoint_page_init(&page);
+	failpoint_use(&page);
+	page.recording = 1;
+	failpoint_hit(FP("test.x"));
+	failpoint_hit(FP("test.y"));
+	failpoint_hit(FP("test.x"));
+	failpoint_use(NULL);
+	assert_string_equal(page.hit[0].name, "test.x");
+	assert_int_equal(page.hit[0].hits, 2);
+	assert_int_equal(page.hit[1].hits, 1);
+	assert_string_equal(page.hit[2].name, "");
+}
+
+static void count(const char *name, void *ctx)
+{
+	int *seen = ctx;
+
+	*seen += strcmp(name, "test.x") == 0;
+}
+
+static void failpoint_list_names_each_once(void **state UNUSED)
+{
+	int seen = 0;
+
+	failpoint_list(count, &seen);
+	assert_int_equal(seen, 1);
+}
+
+static void torn_write_leaves_half_and_dies(void **state UNUSED)
+{
+	char path[] = "/tmp/us-torn-XXXXXX";
+	int fd = mkstemp(path), status;
+	struct stat st;
+	pid_t child = fork();
+
+	if (child == 0) {
+		static struct failpoint_page page;
+		failpoint_page_init(&page);
+		failpoint_use(&page);
+		arm(&page, "test.write", FAILPOINT_TORN, 0);
+		(void)io_write(FP("test.write"), fd, "12345678", 8, NULL);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_size, 4);
+	close(fd);
+	unlink(path);
+}
+
+static void armed_io_fails_with_that_errno(void **state UNUSED)
+{
+	static struct failpoint_page page;
+	struct us_err err;
+
+	failpoint_page_init(&page);
+	failpoint_use(&page);
+	arm(&page, "test.sync", FAILPOINT_ENOSPC, 0);
+	assert_int_equal(io_fdatasync(FP("test.sync"), -1, &err), US_ENOSPC);
+	failpoint_use(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(failpoint_acts_once_after_the_countdown),
+		cmocka_unit_test(failpoint_records_hits),
+		cmocka_unit_test(failpoint_list_names_each_once),
+		cmocka_unit_test(torn_write_leaves_half_and_dies),
+		cmocka_unit_test(armed_io_fails_with_that_errno),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
