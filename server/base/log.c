@@ -120,6 +120,7 @@ static void add_field(struct buf *line, const struct log_field *field)
 	char number[24];
 
 	switch (field->kind) {
+	case LOG_FIELD_EVENT:
 	case LOG_FIELD_STR:
 	case LOG_FIELD_ERR:
 		add_pair(line, field->key, field->text);
@@ -153,7 +154,7 @@ static void write_file(const char *line)
 	buf_free(&out);
 }
 
-void log_write(int level, const char *event, const struct log_field *fields)
+void log_write(int level, const struct log_field *fields)
 {
 	struct buf line;
 
@@ -163,7 +164,6 @@ void log_write(int level, const char *event, const struct log_field *fields)
 	for (const struct log_field *f = fields; f->kind != LOG_FIELD_END; f++)
 		if (f->kind == LOG_FIELD_TEXT)
 			add_safe(&line, f->text, false);
-	add_pair(&line, "event", span_of(event));
 	for (const struct log_field *f = fields; f->kind != LOG_FIELD_END; f++)
 		add_field(&line, f);
 	for (int i = 0; i < MOST_CONTEXT; i++)

@@ -22,7 +22,14 @@
 #include "server/base/span.h"
 
 struct log_field {
-	enum { LOG_FIELD_END, LOG_FIELD_TEXT, LOG_FIELD_STR, LOG_FIELD_NUM, LOG_FIELD_ERR } kind;
+	enum {
+		LOG_FIELD_END,
+		LOG_FIELD_EVENT,
+		LOG_FIELD_TEXT,
+		LOG_FIELD_STR,
+		LOG_FIELD_NUM,
+		LOG_FIELD_ERR
+	} kind;
 	const char *key;
 	struct span text;
 	int64_t number;
@@ -34,13 +41,16 @@ struct log_field {
 #define LF_NUM(key, n)  ((struct log_field){LOG_FIELD_NUM, key, SPAN_NULL, (int64_t)(n)})
 #define LF_ERR(err)     ((struct log_field){LOG_FIELD_ERR, "error", span_of((err)->text), (err)->code})
 
-#define log_event(level, event, ...)          \
-	log_write((level), (event),           \
-		  (const struct log_field[]){ \
-			  __VA_ARGS__ __VA_OPT__(, ){LOG_FIELD_END, NULL, {NULL, 0}, 0}})
+#define log_event(level, event, ...)                                                  \
+	log_write((level), (const struct log_field[]){{LOG_FIELD_EVENT,               \
+						       "event",                       \
+						       {"" event, sizeof(event) - 1}, \
+						       0},                            \
+						      ##__VA_ARGS__,                  \
+						      {LOG_FIELD_END, NULL, {NULL, 0}, 0}})
 
 /* fields ends with LOG_FIELD_END. A value with blanks, quotes or control bytes is quoted. */
-void log_write(int level, const char *event, const struct log_field *fields);
+void log_write(int level, const struct log_field *fields);
 
 /* `ident` is what syslog shows ("prefix/program"); facility as for openlog(3). */
 void log_open(const char *ident, int facility);
