@@ -1,0 +1,191 @@
+/* record.c - see record.h. */
+#include "server/store/record.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "server/base/buf.h"
+#include "server/base/err.h"
+#include "server/base/mem.h"
+
+uint32_t record_crc(const struct record *r)
+{
+	return us_crc32c(0, r, offsetof(struct record, crc));
+}
+
+bool record_is_sound(const struct record *r)
+{
+	return r->crc == record_crc(r);
+}
+
+/* ---- flag names ------------------------------------------------------------------------------- */
+
+int flag_names_find(const struct flag_names *names, struct span name)
+{
+	for (int bit = 0; bit < USER_FLAGS; bit++)
+		if (names->bit[bit].name.ptr && span_eq_nocase(names->bit[bit].name, name))
+			return bit;
+	return -1;
+}
+
+int flag_names_free_bit(const struct flag_names *names)
+{
+	for (int bit = 0; bit < USER_FLAGS; bit++)
+		if (!names->bit[bit].name.ptr)
+			return bit;
+	return -1;
+}
+
+static void add_lower(struct buf *out, struct span s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		buf_add_char(out, (char)us_lower((unsigned char)s.ptr[i]));
+}
+
+void flag_names_set(struct flag_names *names, unsigned bit, struct span name)
+{
+	struct buf lower = BUF_INIT;
+
+	us_assert(bit < USER_FLAGS);
+	add_lower(&lower, name);
+	names->bit[bit].name = name;
+	names->bit[bit].lower_crc = us_crc32(buf_span(&lower));
+	buf_free(&lower);
+}
+
+/* ---- the sums of the Cyrus protocol (csync-protocol 9) ----------------------------------------- */
+
+static const struct {
+	uint32_t flag;
+	uint32_t crc;
+} system_flags[] = {
+	/* the values are vectors of the protocol */
+	{FLAG_ANSWERED, 2050749261u}, {FLAG_DELETED, 301770925u}, {FLAG_DRAFT, 1255147686u},
+	{FLAG_FLAGGED, 3986028895u},  {FLAG_SEEN, 3201761491u},
+};
+
+static uint32_t flags_crc(const struct record *r, const struct flag_names *names)
+{
+	uint32_t crc = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(system_flags); i++)
+		if (r->system_flags & system_flags[i].flag)
+			crc ^= system_flags[i].crc;
+	for (unsigned word = 0; word < 2; word++)
+		for (uint64_t bits = r->user_flags[word]; bits; bits &= bits - 1) {
+			unsigned bit = word * 64 + (unsigned)__builtin_ctzll(bits);
+			if (names->bit[bit].name.ptr)
+				crc ^= names->bit[bit].lower_crc;
+		}
+	return crc;
+}
+
+uint32_t record_sync_crc(const struct record *r, const struct flag_names *names)
+{
+	char text[160], hex[GUID_HEX];
+	int len;
+
+	if (!record_is_live(r))
+		return 0;
+	guid_format(&r->guid, hex);
+	len = snprintf(text, sizeof(text),
+		       "%" PRIu32 " %" PRIu64 " %" PRId64 " (%" PRIu32 ") %" PRId64 " %s", r->uid,
+		       r->modseq, r->last_updated, flags_crc(r, names), record_internaldate(r),
+		       hex);
+	return us_crc32(span_make(text, (size_t)len));
+}
+
+uint32_t annotation_crc(uint32_t uid, struct span entry, struct span userid, struct span value)
+{
+	struct buf text = BUF_INIT;
+	uint32_t crc;
+
+	buf_printf(&text, "%" PRIu32 " %.*s %.*s ", uid, SPAN_ARG(entry), SPAN_ARG(userid));
+	buf_add_span(&text, value);
+	crc = us_crc32(buf_span(&text));
+	buf_free(&text);
+	return crc;
+}
+
+#define VENDOR "/vendor/cmu/cyrus-imapd/"
+
+/* The text of a virtual annotation, "" if the record has none. */
+static void thrid_text(const struct record *r, char out[24])
+{
+	snprintf(out, 24, r->cid ? "%" PRIx64 : "", r->cid);
+}
+
+static void savedate_text(const struct record *r, char out[24])
+{
+	snprintf(out, 24, r->savedate ? "%" PRId64 : "", r->savedate);
+}
+
+static void createdmodseq_text(const struct record *r, char out[24])
+{
+	snprintf(out, 24, r->createdmodseq ? "%" PRIu64 : "", r->createdmodseq);
+}
+
+static const struct {
+	const char *entry;
+	void (*text)(const struct record *r, char out[24]);
+} virtual_annotations[] = {
+	{VENDOR "createdmodseq", createdmodseq_text},
+	{VENDOR "savedate", savedate_text},
+	{VENDOR "thrid", thrid_text},
+};
+
+uint32_t record_sync_crc_annot(const struct record *r)
+{
+	uint32_t crc = r->annot_crc;
+
+	if (!record_is_live(r))
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(virtual_annotations); i++) {
+		char value[24], text[96];
+		int len;
+		virtual_annotations[i].text(r, value);
+		if (!value[0])
+			continue;
+		len = snprintf(text, sizeof(text), "%" PRIu32 " %s  %s", r->uid,
+			       virtual_annotations[i].entry, value);
+		crc ^= us_crc32(span_make(text, (size_t)len));
+	}
+	return crc;
+}
+
+/* ---- counters --------------------------------------------------------------------------------- */
+
+static void count_record(struct counters *c, const struct record *r, const struct flag_names *names,
+			 uint32_t sign)
+{
+	uint64_t wide = sign == 1 ? 1 : UINT64_MAX; /* plus or minus one, modulo 2^64 */
+
+	if (r->internal_flags & RECORD_GONE)
+		return;
+	c->records += wide;
+	if (!record_is_live(r)) {
+		if (!(r->internal_flags & RECORD_UNLINKED))
+			c->bytes_expunged += wide * r->size;
+		return;
+	}
+	c->exists += sign;
+	c->unseen += r->system_flags & FLAG_SEEN ? 0 : sign;
+	c->answered += r->system_flags & FLAG_ANSWERED ? sign : 0;
+	c->flagged += r->system_flags & FLAG_FLAGGED ? sign : 0;
+	c->deleted += r->system_flags & FLAG_DELETED ? sign : 0;
+	c->bytes_live += wide * r->size;
+	c->bytes_deleted += r->system_flags & FLAG_DELETED ? wide * r->size : 0;
+	c->annot_bytes += wide * r->annot_bytes;
+	c->sync_crc ^= record_sync_crc(r, names);
+	c->sync_crc_annot ^= record_sync_crc_annot(r);
+}
+
+void counters_replace(struct counters *c, const struct record *before, const struct record *after,
+		      const struct flag_names *names)
+{
+	if (before)
+		count_record(c, before, names, UINT32_MAX);
+	if (after)
+		count_record(c, after, names, 1);
+}
