@@ -1,0 +1,161 @@
+/* annotations.c - see annotations.h. */
+#include "server/store/annotations.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/base/mem.h"
+#include "server/store/folder.h"
+#include "server/store/meta/meta.h"
+#include "server/store/rows.h"
+
+struct collector {
+	struct pool *pool;
+	struct state_annotation *items;
+	size_t n, cap;
+};
+
+static int collect(void *ctx, struct span key, struct span payload,
+		   const struct meta_stamp *stamp UNUSED, struct us_err *err)
+{
+	struct collector *c = ctx;
+	struct state_annotation a = {0};
+	struct span entry, userid;
+	int rc;
+
+	if (!annotation_key_split(key, &entry, &userid))
+		return us_fail(err, US_ECORRUPT, "a malformed key in the annotations");
+	rc = annotation_row_decode(payload, c->pool, &a, err);
+	if (rc < 0)
+		return rc;
+	a.entry = pool_span(c->pool, entry);
+	a.userid = pool_span(c->pool, userid);
+	us_grow(&c->items, c->n, &c->cap, sizeof(c->items[0]));
+	c->items[c->n++] = a;
+	return 0;
+}
+
+int annotations_list(struct store *store, const struct storeid *id, struct pool *pool,
+		     const struct state_annotation **out, size_t *n_out, struct us_err *err)
+{
+	struct collector c = {.pool = pool};
+	struct buf prefix = BUF_INIT;
+	int rc;
+
+	annotation_key(id, SPAN_NULL, SPAN_NULL, &prefix);
+	rc = meta_prefix(store_meta(store), META_ANNOTATIONS, buf_span(&prefix), 0, collect, &c,
+			 err);
+	buf_free(&prefix);
+	if (rc >= 0 && c.n) {
+		struct state_annotation *kept = pool_alloc(pool, us_mul_size(c.n, sizeof(*kept)));
+		memcpy(kept, c.items, c.n * sizeof(*kept));
+		*out = kept;
+	} else {
+		*out = NULL;
+	}
+	*n_out = rc >= 0 ? c.n : 0;
+	free(c.items);
+	return rc < 0 ? rc : 0;
+}
+
+int annotation_get(struct store *store, const struct storeid *id, struct span entry,
+		   struct span userid, struct buf *value, struct us_err *err)
+{
+	struct buf key = BUF_INIT, payload = BUF_INIT;
+	struct pool *pool = pool_new();
+	struct state_annotation a = {0};
+	struct meta_stamp stamp;
+	int rc;
+
+	annotation_key(id, entry, userid, &key);
+	rc = meta_get(store_meta(store), META_ANNOTATIONS, buf_span(&key), &payload, &stamp, err);
+	if (rc > 0) {
+		int bad = annotation_row_decode(buf_span(&payload), pool, &a, err);
+		if (bad < 0)
+			rc = bad;
+		else
+			buf_add_span(value, a.value);
+	}
+	buf_free(&key);
+	buf_free(&payload);
+	pool_free(&pool);
+	return rc;
+}
+
+static void put_one(struct meta_batch *batch, const struct storeid *id,
+		    const struct state_annotation *a)
+{
+	struct buf key = BUF_INIT, payload = BUF_INIT;
+
+	annotation_key(id, a->entry, a->userid, &key);
+	if (a->value.ptr) {
+		annotation_row_encode(a, &payload);
+		meta_batch_put(batch, META_ANNOTATIONS, buf_span(&key), buf_span(&payload));
+	} else {
+		meta_batch_del(batch, META_ANNOTATIONS, buf_span(&key));
+	}
+	buf_free(&key);
+	buf_free(&payload);
+}
+
+int annotation_set(struct mailbox *m, struct span entry, struct span userid, struct span value,
+		   struct us_err *err)
+{
+	struct state_annotation a = {entry, userid, value, 0};
+	struct meta_batch batch;
+	int rc;
+
+	meta_batch_init(&batch);
+	put_one(&batch, &m->row.storeid, &a);
+	rc = folder_change(m, &m->row, &batch, err);
+	meta_batch_fini(&batch);
+	return rc;
+}
+
+int annotation_set_server(struct store *store, struct span entry, struct span userid,
+			  struct span value, struct us_err *err)
+{
+	struct store_change change = {CHANGE_ANNOTATION, SPAN_LIT(""), SPAN_NULL};
+	struct state_annotation a = {entry, userid, value, 0};
+	struct meta_batch batch;
+	int rc;
+
+	meta_batch_init(&batch);
+	put_one(&batch, NULL, &a);
+	rc = store_announce(store, &change, 1, err);
+	if (rc == 0)
+		rc = meta_commit(store_meta(store), &batch, META_DURABLE, err);
+	meta_batch_fini(&batch);
+	return rc;
+}
+
+static bool same_place(const struct state_annotation *a, const struct state_annotation *b)
+{
+	return span_eq(a->entry, b->entry) && span_eq(a->userid, b->userid);
+}
+
+static const struct state_annotation *find_place(const struct state_annotation *set, size_t n,
+						 const struct state_annotation *a)
+{
+	for (size_t i = 0; i < n; i++)
+		if (same_place(&set[i], a))
+			return &set[i];
+	return NULL;
+}
+
+void annotations_replace(struct meta_batch *batch, const struct storeid *id,
+			 const struct state_annotation *have, size_t n_have,
+			 const struct state_annotation *wanted, size_t n_wanted)
+{
+	for (size_t i = 0; i < n_have; i++) {
+		struct state_annotation gone = {have[i].entry, have[i].userid, SPAN_NULL, 0};
+		if (!find_place(wanted, n_wanted, &have[i]))
+			put_one(batch, id, &gone);
+	}
+	for (size_t i = 0; i < n_wanted; i++) {
+		const struct state_annotation *old = find_place(have, n_have, &wanted[i]);
+		if (!old || !span_eq(old->value, wanted[i].value) ||
+		    old->modseq != wanted[i].modseq)
+			put_one(batch, id, &wanted[i]);
+	}
+}

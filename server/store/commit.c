@@ -1,0 +1,707 @@
+/* commit.c - see commit.h, and doc/FORMATS.md 3.4 for the order of the steps. */
+#include "server/store/commit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server/base/io.h"
+#include "server/base/log.h"
+#include "server/base/mem.h"
+#include "server/store/cache.h"
+#include "server/store/compact.h"
+#include "server/store/mailbox_private.h"
+#include "server/store/mboxname.h"
+#include "server/store/meta/meta.h"
+#include "server/store/partition.h"
+
+/* From this many unsynced files on, one syncfs is cheaper than a sync each. */
+#define MANY_FILES 8
+
+struct commit {
+	struct mailbox *m;
+	struct buf ops; /* of the frame that is being filled */
+	uint32_t count;
+	struct journal_position at; /* behind the last frame written */
+	bool wrote_frame;
+	uint64_t modseq;
+	int64_t now;
+	bool appended, linked; /* messages came; names came */
+	bool recount,
+		find_low; /* first_unseen_* must be looked for: from where it was, from the start */
+	uint32_t first_uid;       /* of the files linked, for abort */
+	struct staged **unsynced; /* their bytes are not on the disk */
+	size_t n_unsynced, cap_unsynced;
+	struct {
+		uint32_t low, high;
+	} * unlinked;
+	size_t n_unlinked, cap_unlinked;
+	struct meta_batch *meta;
+	bool meta_lazy;
+	struct store_change also[8];
+	size_t n_also;
+};
+
+int commit_begin(struct mailbox *m, struct commit **out, struct us_err *err)
+{
+	struct commit *c;
+
+	us_assert(m->locked);
+	if (!store_is_writable(m->store))
+		return us_fail(err, US_EPERM, "the store was opened for reading only");
+	c = us_calloc(1, sizeof(*c));
+	c->m = m;
+	c->at = m->view.at;
+	c->now = store_now();
+	buf_init(&c->ops, 0);
+	*out = c;
+	return 0;
+}
+
+static void commit_free(struct commit **commit)
+{
+	struct commit *c = *commit;
+
+	buf_free(&c->ops);
+	free(c->unsynced);
+	free(c->unlinked);
+	free(c);
+	*commit = NULL;
+}
+
+uint64_t commit_modseq(struct commit *c)
+{
+	if (!c->modseq) {
+		c->modseq = mailbox_highestmodseq(c->m) + 1;
+		c->m->view.counters.highestmodseq = c->modseq;
+	}
+	return c->modseq;
+}
+
+struct counters *commit_counters(struct commit *c)
+{
+	return &c->m->view.counters;
+}
+
+/* ---- ops --------------------------------------------------------------------------------------- */
+
+/* Frames that are full go out at once, unpublished: a commit of 100,000 records needs no more memory than one. */
+static int write_full_frame(struct commit *c, struct us_err *err)
+{
+	int rc;
+
+	if (c->ops.len < JOURNAL_FRAME_MAX)
+		return 0;
+	rc = journal_write(&c->m->view.journal, &c->at, &c->ops, c->count,
+			   c->wrote_frame ? 0 : FRAME_FIRST, 0, err);
+	c->wrote_frame = true;
+	c->count = 0;
+	buf_clear(&c->ops);
+	return rc;
+}
+
+/* Show it in our view, and write it down. */
+static int add_op(struct commit *c, const void *op, struct us_err *err)
+{
+	const struct journal_op *head = op;
+	int rc = view_apply(&c->m->view, head, 0, err);
+
+	if (rc < 0)
+		return rc;
+	buf_add(&c->ops, op, head->length);
+	c->count++;
+	return write_full_frame(c, err);
+}
+
+static bool only_flags_differ(const struct record *a, const struct record *b)
+{
+	struct record x = *a;
+
+	x.system_flags = b->system_flags;
+	x.internal_flags = b->internal_flags;
+	x.modseq = b->modseq;
+	x.last_updated = b->last_updated;
+	memcpy(x.user_flags, b->user_flags, sizeof(x.user_flags));
+	x.crc = b->crc;
+	return memcmp(&x, b, sizeof(x)) == 0;
+}
+
+static int add_record_op(struct commit *c, const struct record *before, const struct record *after,
+			 struct us_err *err)
+{
+	struct op_record whole = {.op = {OP_RECORD, 0, sizeof(whole)}, .record = *after};
+	struct op_flags flags = {.op = {OP_FLAGS, 0, sizeof(flags)},
+				 .uid = after->uid,
+				 .system_flags = after->system_flags,
+				 .internal_flags = after->internal_flags,
+				 .modseq = after->modseq,
+				 .last_updated = after->last_updated,
+				 .user_flags = {after->user_flags[0], after->user_flags[1]}};
+
+	whole.record.crc = record_crc(&whole.record);
+	if (before && only_flags_differ(before, after))
+		return add_op(c, &flags, err);
+	return add_op(c, &whole, err);
+}
+
+/* Keep counters.first_unseen_* right, or note that they must be looked for. */
+static void follow_first_unseen(struct commit *c, const struct record *before,
+				const struct record *after)
+{
+	struct counters *n = &c->m->view.counters;
+	bool was_live = before && record_is_live(before), is_live = record_is_live(after);
+	bool is_unseen = is_live && !(after->system_flags & FLAG_SEEN);
+	uint32_t first = n->first_unseen_uid;
+
+	if (!before && is_unseen && !first) {
+		n->first_unseen_uid = after->uid;
+		n->first_unseen_seq = n->exists;
+	} else if (is_unseen && (!first || after->uid < first)) {
+		c->find_low = true;
+	} else if (after->uid == first && !is_unseen) {
+		c->recount = true;
+	} else if (after->uid < first) {
+		n->first_unseen_seq += (uint32_t)is_live - (uint32_t)was_live;
+	}
+}
+
+/* The first unseen message was read or expunged: the next one is at or behind its place. */
+static void look_forward(struct view *v)
+{
+	struct view_walk walk = view_walk(v, v->counters.first_unseen_uid);
+	uint32_t seq = v->counters.first_unseen_seq - 1;
+	const struct record *r;
+
+	while ((r = view_next_live(v, &walk))) {
+		seq++;
+		if (r->system_flags & FLAG_SEEN)
+			continue;
+		v->counters.first_unseen_uid = r->uid;
+		v->counters.first_unseen_seq = seq;
+		return;
+	}
+	v->counters.first_unseen_uid = v->counters.first_unseen_seq = 0;
+}
+
+static void settle_first_unseen(struct commit *c)
+{
+	if (c->find_low)
+		view_find_first_unseen(&c->m->view);
+	else if (c->recount)
+		look_forward(&c->m->view);
+}
+
+static int change_record(struct commit *c, const struct record *after, struct us_err *err)
+{
+	struct view *v = &c->m->view;
+	const struct record *old = view_find(v, after->uid);
+	struct record before = {0};
+
+	if (old)
+		before = *old;
+	counters_replace(&v->counters, old ? &before : NULL, after, &v->names);
+	follow_first_unseen(c, old ? &before : NULL, after);
+	if (!record_is_live(after) && (!old || record_is_live(&before)) &&
+	    (!v->counters.first_expunged || after->last_updated < v->counters.first_expunged))
+		v->counters.first_expunged = after->last_updated;
+	return add_record_op(c, old ? &before : NULL, after, err);
+}
+
+int commit_put(struct commit *c, const struct record *r, struct us_err *err)
+{
+	const struct record *old = view_find(&c->m->view, r->uid);
+	struct record after = *r;
+
+	if (!old)
+		return us_fail(err, US_ENOENT, "no message has uid %u", r->uid);
+	after.header_size = old->header_size;
+	after.sentdate = old->sentdate;
+	after.gmtime = old->gmtime;
+	after.size = old->size;
+	after.guid = old->guid;
+	after.body_crc = old->body_crc;
+	after.cache_offset = old->cache_offset;
+	after.cache_length = old->cache_length;
+	after.cache_crc = old->cache_crc;
+	after.cache_version = old->cache_version;
+	after.annot_crc = old->annot_crc;
+	after.annot_bytes = old->annot_bytes;
+	return change_record(c, &after, err);
+}
+
+/* ---- messages ---------------------------------------------------------------------------------- */
+
+static bool must_fail(const struct commit *c, const struct guid *guid)
+{
+	const char *wanted = store_config(c->m->store)->writefail_guid;
+	char hex[GUID_HEX];
+
+	guid_format(guid, hex);
+	return wanted && strcmp(wanted, hex) == 0;
+}
+
+/* Give a message file its name in the mailbox. A file of that name can only be what an aborted commit left: no record
+ * has this uid yet. */
+static int link_file(struct commit *c, int dir, const char *file, uint32_t uid, struct us_err *err)
+{
+	char name[16];
+	int rc;
+
+	message_file_name(uid, name);
+	rc = io_link(FP("store.commit.link"), dir, file, c->m->dir, name, err);
+	if (rc == US_EEXIST) {
+		rc = io_unlink(FP("store.commit.unlink_leftover"), c->m->dir, name, err);
+		if (rc == 0)
+			rc = io_link(FP("store.commit.link"), dir, file, c->m->dir, name, err);
+	}
+	if (rc == 0) {
+		c->linked = true;
+		if (!c->first_uid)
+			c->first_uid = uid;
+	}
+	return rc;
+}
+
+static void note_unsynced(struct commit *c, struct staged *staged)
+{
+	if (staged->synced)
+		return;
+	us_grow(&c->unsynced, c->n_unsynced, &c->cap_unsynced, sizeof(c->unsynced[0]));
+	c->unsynced[c->n_unsynced++] = staged;
+}
+
+/* Copy bytes where a link cannot be: other file system, too many links. Durable at once: this is rare. */
+static int copy_file(struct commit *c, int from, uint32_t uid, struct us_err *err)
+{
+	char name[16], chunk[65536];
+	int to = -1, rc;
+	ssize_t n;
+	off_t at = 0;
+
+	message_file_name(uid, name);
+	rc = io_open(FP("store.commit.create_copy"), c->m->dir, name, O_WRONLY | O_CREAT | O_TRUNC,
+		     0600, &to, err);
+	while (rc == 0 && (n = pread(from, chunk, sizeof(chunk), at)) != 0) {
+		rc = n < 0 ? us_fail_errno(err, "read a message file")
+			   : io_write(FP("store.commit.write_copy"), to, chunk, (size_t)n, err);
+		at += n;
+	}
+	if (rc == 0)
+		rc = io_fdatasync(FP("store.commit.sync_copy"), to, err);
+	io_close(&to);
+	c->linked = true;
+	if (!c->first_uid)
+		c->first_uid = uid;
+	return rc;
+}
+
+static int take_staged(struct commit *c, struct staged *staged, uint32_t uid, struct us_err *err)
+{
+	struct partition *p = stage_partition(staged->stage);
+	int rc;
+
+	if (p != c->m->partition)
+		return copy_file(c, staged->fd, uid, err);
+	rc = link_file(c, stage_dir(staged->stage), staged->name, uid, err);
+	if (rc == 0)
+		note_unsynced(c, staged);
+	else if (rc == US_EIO)
+		rc = copy_file(c, staged->fd, uid, err);
+	return rc;
+}
+
+static int take_from_mailbox(struct commit *c, struct mailbox *from, uint32_t from_uid,
+			     uint32_t uid, struct us_err *err)
+{
+	char name[16];
+	int fd = -1, rc;
+
+	message_file_name(from_uid, name);
+	rc = link_file(c, from->dir, name, uid, err);
+	if (rc != US_EIO)
+		return rc;
+	rc = mailbox_open_message(from, from_uid, &fd, err);
+	if (rc == 0)
+		rc = copy_file(c, fd, uid, err);
+	io_close(&fd);
+	return rc;
+}
+
+static int take_file(struct commit *c, const struct commit_source *source, struct record *r,
+		     struct us_err *err)
+{
+	if (source->none) {
+		r->internal_flags |= RECORD_UNLINKED;
+		return 0;
+	}
+	if (source->staged) {
+		r->size = source->staged->size;
+		r->guid = source->staged->guid;
+		r->body_crc = source->staged->crc;
+	}
+	if (must_fail(c, &r->guid))
+		return us_fail(err, US_ENOSPC,
+			       "debug_writefail_guid says this message cannot be stored");
+	if (source->staged)
+		return take_staged(c, source->staged, r->uid, err);
+	return take_from_mailbox(c, source->mailbox, source->uid, r->uid, err);
+}
+
+static void fill_record(struct commit *c, struct record *r)
+{
+	if (!r->uid)
+		r->uid = c->m->view.counters.last_uid + 1;
+	if (!r->modseq)
+		r->modseq = commit_modseq(c);
+	if (!r->createdmodseq)
+		r->createdmodseq = r->modseq;
+	if (!r->last_updated)
+		r->last_updated = c->now;
+	if (!r->savedate)
+		r->savedate = c->now;
+}
+
+int commit_append(struct commit *c, const struct record *r, const struct commit_source *source,
+		  struct span cache, uint32_t *uid_out, struct us_err *err)
+{
+	struct counters *n = &c->m->view.counters;
+	struct record record = *r;
+	int rc;
+
+	if (n->last_uid == UINT32_MAX)
+		return us_fail(err, US_ELIMIT, "the mailbox has no UIDs left");
+	fill_record(c, &record);
+	us_assert(record.uid > n->last_uid);
+	rc = take_file(c, source, &record, err);
+	if (rc < 0)
+		return rc;
+	cache_append(c->m, cache, &record);
+	n->last_uid = record.uid;
+	n->last_append = c->now;
+	c->appended = true;
+	rc = change_record(c, &record, err);
+	if (rc == 0 && uid_out)
+		*uid_out = record.uid;
+	return rc;
+}
+
+int commit_unlink(struct commit *c, uint32_t low, uint32_t high, struct us_err *err)
+{
+	struct op_unlink op = {.op = {OP_UNLINK, 0, sizeof(op)}, .low = low, .high = high};
+	struct view *v = &c->m->view;
+	struct view_walk walk = view_walk(v, low);
+	const struct record *r;
+
+	while ((r = view_next(v, &walk)) && r->uid <= high) {
+		us_assert(!record_is_live(r));
+		counters_replace(&v->counters, r, NULL, &v->names);
+		if (r->modseq > v->counters.deletedmodseq)
+			v->counters.deletedmodseq = r->modseq;
+	}
+	us_grow(&c->unlinked, c->n_unlinked, &c->cap_unlinked, sizeof(c->unlinked[0]));
+	c->unlinked[c->n_unlinked].low = low;
+	c->unlinked[c->n_unlinked++].high = high;
+	return add_op(c, &op, err);
+}
+
+/* ---- flag names and annotations ----------------------------------------------------------------- */
+
+int commit_flag_bit(struct commit *c, struct span name, unsigned *bit, struct us_err *err)
+{
+	struct flag_names *names = &c->m->view.names;
+	struct buf op = BUF_INIT;
+	struct op_flagname head = {.op = {OP_FLAGNAME, 0, 0}, .length = (uint16_t)name.len};
+	int found = flag_names_find(names, name), rc;
+
+	if (found >= 0) {
+		*bit = (unsigned)found;
+		return 0;
+	}
+	found = flag_names_free_bit(names);
+	if (found < 0)
+		return us_fail(err, US_ELIMIT, "Too many user flags in mailbox");
+	us_assert(name.len && name.len <= UINT16_MAX);
+	head.bit = (uint16_t)found;
+	head.op.length = (uint32_t)(sizeof(head) + name.len + 7) & ~7u;
+	buf_add(&op, &head, sizeof(head));
+	buf_add_span(&op, name);
+	while (op.len % 8)
+		buf_add_char(&op, '\0');
+	rc = add_op(c, op.data, err);
+	buf_free(&op);
+	*bit = (unsigned)found;
+	return rc;
+}
+
+int commit_annotate(struct commit *c, uint32_t uid, struct span entry, struct span userid,
+		    struct span value, uint64_t modseq, struct us_err *err)
+{
+	struct view *v = &c->m->view;
+	const struct record *r = view_find(v, uid);
+	const struct state_annotation *old;
+	struct record after;
+	struct buf op = BUF_INIT;
+	int rc;
+
+	if (!r)
+		return us_fail(err, US_ENOENT, "no message has uid %u", uid);
+	after = *r;
+	old = annots_find(&v->annots, uid, entry, userid);
+	if (!old && !value.ptr)
+		return 0;
+	if (old) {
+		after.annot_crc ^= annotation_crc(uid, entry, userid, old->value);
+		after.annot_bytes -= (uint32_t)old->value.len;
+	}
+	if (value.ptr) {
+		after.annot_crc ^= annotation_crc(uid, entry, userid, value);
+		after.annot_bytes += (uint32_t)value.len;
+	}
+	annots_encode(&op, uid, entry, userid, value, modseq);
+	rc = change_record(c, &after, err);
+	if (rc == 0)
+		rc = add_op(c, op.data, err);
+	buf_free(&op);
+	return rc;
+}
+
+/* ---- the metadata half, other news --------------------------------------------------------------- */
+
+void commit_meta(struct commit *c, struct meta_batch *batch, bool lazy)
+{
+	c->meta = batch;
+	c->meta_lazy = lazy;
+}
+
+void commit_also(struct commit *c, struct store_change change)
+{
+	us_assert(c->n_also < ARRAY_SIZE(c->also));
+	c->also[c->n_also++] = change;
+}
+
+/* ---- finish ------------------------------------------------------------------------------------- */
+
+static int sync_everything(struct commit *c, struct us_err *err)
+{
+	int verdict = failpoint_hit(FP("store.commit.syncfs"));
+
+	if (verdict < 0)
+		failpoint_die();
+	if (verdict > 0)
+		errno = verdict;
+	return verdict > 0 || syncfs(c->m->dir) < 0 ? us_fail_errno(err, "syncfs") : 0;
+}
+
+/* Bytes and names of new messages; the names of copies too, whose bytes are on the disk already. */
+static int sync_files(struct commit *c, struct us_err *err)
+{
+	int rc = 0;
+
+	if (!c->linked)
+		return 0;
+	if (c->n_unsynced >= MANY_FILES) {
+		rc = sync_everything(c, err);
+	} else {
+		for (size_t i = 0; rc == 0 && i < c->n_unsynced; i++)
+			rc = io_fdatasync(FP("store.commit.sync_file"), c->unsynced[i]->fd, err);
+		if (rc == 0)
+			rc = io_fsync(FP("store.commit.sync_names"), c->m->dir, err);
+	}
+	for (size_t i = 0; rc == 0 && i < c->n_unsynced; i++)
+		c->unsynced[i]->synced = true;
+	return rc < 0 ? partition_poison(c->m->partition, err) : 0;
+}
+
+static int announce(struct commit *c, struct us_err *err)
+{
+	struct store_change changes[ARRAY_SIZE(c->also) + 2];
+	struct span name = buf_span(&c->m->name);
+	size_t n = 0;
+
+	if (c->appended)
+		changes[n++] = (struct store_change){CHANGE_APPEND, name, SPAN_NULL};
+	changes[n++] = (struct store_change){CHANGE_MAILBOX, name, SPAN_NULL};
+	for (size_t i = 0; i < c->n_also; i++)
+		changes[n++] = c->also[i];
+	return store_announce(c->m->store, changes, n, err);
+}
+
+static int add_meta_op(struct commit *c, struct us_err *err)
+{
+	struct journal_op head = {OP_META, 0, 0};
+	struct buf op = BUF_INIT;
+	int rc;
+
+	if (!c->meta)
+		return 0;
+	buf_add(&op, &head, sizeof(head));
+	meta_batch_encode(c->meta, &op);
+	while (op.len % 8)
+		buf_add_char(&op, '\0');
+	head.length = (uint32_t)op.len;
+	memcpy(op.data, &head, sizeof(head));
+	rc = view_apply(&c->m->view, (const void *)op.data, c->at.serial + 1, err);
+	buf_add(&c->ops, op.data, op.len);
+	c->count++;
+	buf_free(&op);
+	return rc;
+}
+
+/* The commit point: a COMMIT frame, durable. */
+static int write_commit_frame(struct commit *c, struct us_err *err)
+{
+	struct view *v = &c->m->view;
+	struct op_counters op = {.op = {OP_COUNTERS, 0, sizeof(op)}};
+	int rc = add_meta_op(c, err);
+
+	if (rc < 0)
+		return rc;
+	op.counters = v->counters;
+	buf_add(&c->ops, &op, sizeof(op));
+	v->tail_ops++;
+	rc = journal_write(&v->journal, &c->at, &c->ops, c->count + 1,
+			   FRAME_COMMIT | (c->wrote_frame ? 0u : (unsigned)FRAME_FIRST),
+			   v->counters.highestmodseq, err);
+	if (rc < 0)
+		return rc;
+	c->first_uid =
+		0; /* from here on the frame may be on the disk: the files it speaks of stay */
+	rc = journal_sync(&v->journal, err);
+	return rc < 0 ? partition_poison(c->m->partition, err) : 0;
+}
+
+/* The word comes first: a reader of it must find the META op behind it published or repairable. */
+static void publish(struct commit *c)
+{
+	struct view *v = &c->m->view;
+
+	if (c->meta)
+		journal_set_word(&v->journal.header->meta_pending, c->at.serial);
+	journal_publish(&v->journal, c->at.offset);
+	v->at = c->at;
+}
+
+static int commit_meta_half(struct commit *c, struct us_err *err)
+{
+	struct mailbox *m = c->m;
+	struct buf key = BUF_INIT;
+	int rc;
+
+	if (!c->meta)
+		return 0;
+	mboxname_to_key(buf_span(&m->name), &key);
+	meta_batch_serial(c->meta, META_MAILBOXES, buf_span(&key), c->at.serial);
+	rc = meta_commit(store_meta(m->store), c->meta, c->meta_lazy ? META_LAZY : META_DURABLE,
+			 err);
+	buf_free(&key);
+	if (rc < 0)
+		return us_err_prefix(err, "%s", m->name.data);
+	m->row_serial = c->at.serial;
+	journal_set_word(&m->view.journal.header->meta_applied, c->at.serial);
+	return 0;
+}
+
+static void ring_bell(struct mailbox *m)
+{
+	if (pwrite(m->lock, "!", 1, 0) < 0)
+		log_event(LOG_WARNING, "store.bell.silent", LF_STR("mailbox", m->name.data));
+}
+
+static void remove_unlinked_files(struct commit *c)
+{
+	for (size_t i = 0; i < c->n_unlinked; i++)
+		for (uint64_t uid = c->unlinked[i].low; uid <= c->unlinked[i].high; uid++) {
+			char name[16];
+			struct us_err err;
+			message_file_name((uint32_t)uid, name);
+			if (io_unlink(FP("store.commit.unlink"), c->m->dir, name, &err) < 0)
+				log_event(LOG_WARNING, "store.message.kept",
+					  LF_STR("mailbox", c->m->name.data), LF_NUM("uid", uid),
+					  LF_ERR(&err));
+		}
+}
+
+int commit_finish(struct commit **commit, struct us_err *err)
+{
+	struct commit *c = *commit;
+	struct mailbox *m = c->m;
+	int rc;
+
+	settle_first_unseen(c);
+	if (partition_is_poisoned(m->partition))
+		rc = us_fail(err, US_EIO, "partition %s is poisoned after a failed sync",
+			     m->partition->name);
+	else
+		rc = sync_files(c, err);
+	if (rc == 0)
+		rc = announce(c, err);
+	if (rc == 0)
+		rc = write_commit_frame(c, err);
+	if (rc < 0) {
+		commit_abort(commit);
+		return rc;
+	}
+	publish(c);
+	rc = commit_meta_half(c, err);
+	ring_bell(m);
+	remove_unlinked_files(c);
+	commit_free(commit);
+	if (rc == 0)
+		compact_if_worthwhile(m);
+	return rc;
+}
+
+void commit_abort(struct commit **commit)
+{
+	struct commit *c = *commit;
+	struct mailbox *m;
+	struct us_err err;
+
+	if (!c)
+		return;
+	m = c->m;
+	for (uint64_t uid = c->first_uid; uid && uid <= m->view.counters.last_uid + (uint64_t)1;
+	     uid++) {
+		char name[16];
+		message_file_name((uint32_t)uid, name);
+		(void)unlinkat(m->dir, name, 0); /* what stays is written over by the next append */
+	}
+	commit_free(commit);
+	if (mailbox_reopen_view(m, &err) < 0)
+		log_event(LOG_ERR, "store.mailbox.lost", LF_STR("mailbox", m->name.data),
+			  LF_ERR(&err));
+}
+
+int commit_cache(struct mailbox *m, uint32_t uid, struct span payload, struct us_err *err)
+{
+	const struct record *r = view_find(&m->view, uid);
+	struct op_cacheref op = {.op = {OP_CACHEREF, 0, sizeof(op)}, .uid = uid};
+	struct record after;
+	struct commit *c;
+	int rc;
+
+	if (!r)
+		return us_fail(err, US_ENOENT, "no message has uid %u", uid);
+	after = *r;
+	cache_append(m, payload, &after);
+	op.length = after.cache_length;
+	op.offset = after.cache_offset;
+	op.crc = after.cache_crc;
+	op.version = after.cache_version;
+	rc = commit_begin(m, &c, err);
+	if (rc < 0)
+		return rc;
+	rc = add_op(c, &op, err);
+	if (rc == 0)
+		rc = write_commit_frame(c, err);
+	if (rc < 0) {
+		commit_abort(&c);
+		return rc;
+	}
+	publish(c);
+	commit_free(&c);
+	return 0;
+}

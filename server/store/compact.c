@@ -1,0 +1,297 @@
+/* compact.c - see compact.h.
+ *
+ * The rename of mbox.idx is the one switch: the new index names its journal, annotations and cache, all of which are
+ * durable before it. Readers keep the old files mapped until they look again. Flag changes of the last day are carried
+ * over as FLAGHIST ops, so that two copies that were both changed can still be merged flag by flag.
+ */
+#include "server/store/compact.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/base/io.h"
+#include "server/base/log.h"
+#include "server/base/mem.h"
+#include "server/store/cache.h"
+#include "server/store/mailbox_private.h"
+#include "server/store/meta/meta.h"
+#include "server/store/partition.h"
+
+#define LEAST_OPS       1000
+#define HISTORY_SECONDS 86400
+#define HISTORY_MOST    10000
+
+/* ---- writing a generation ------------------------------------------------------------------------ */
+
+static int write_history(int dir, const struct generation *g, struct us_err *err)
+{
+	struct op_counters op = {.op = {OP_COUNTERS, 0, sizeof(op)}, .counters = g->counters};
+	struct journal_position at;
+	struct journal j;
+	struct buf ops = BUF_INIT;
+	int rc;
+
+	if (!g->history || !g->n_history)
+		return 0;
+	rc = journal_open(dir, g->number, &g->storeid, true, &j, err);
+	if (rc < 0)
+		return rc;
+	at = journal_start(&j);
+	buf_add(&ops, g->history->data, g->history->len);
+	buf_add(&ops, &op, sizeof(op));
+	rc = journal_write(&j, &at, &ops, g->n_history + 1, FRAME_FIRST | FRAME_COMMIT,
+			   g->counters.highestmodseq, err);
+	if (rc == 0)
+		rc = journal_sync(&j, err);
+	if (rc == 0)
+		journal_publish(&j, at.offset);
+	journal_close(&j);
+	buf_free(&ops);
+	return rc;
+}
+
+/* Everything the new index will name. */
+static int write_beside(int dir, const struct generation *g, uint64_t boot_tag, uint64_t epoch,
+			struct us_err *err)
+{
+	int rc = journal_create(dir, g->number, &g->storeid, g->serial, boot_tag, epoch, err);
+
+	if (rc == 0)
+		rc = write_history(dir, g, err);
+	if (rc == 0 && g->annots && g->annots->n)
+		rc = annots_write(g->annots, dir, g->number, &g->storeid, err);
+	if (rc == 0 && g->cache_number == g->number)
+		rc = cache_create(dir, g->cache_number, &g->storeid, err);
+	return rc;
+}
+
+static int write_index(int dir, const struct generation *g, struct us_err *err)
+{
+	struct index_header *h = us_calloc(1, sizeof(*h));
+	static const struct flag_names none;
+	int rc;
+
+	h->storeid = g->storeid;
+	h->generation = g->number;
+	h->annot_generation = g->annots && g->annots->n ? g->number : 0;
+	h->cache_generation = g->cache_number;
+	h->serial = g->serial;
+	h->counters = g->counters;
+	us_assert(g->uniqueid.len <= UNIQUEID_MAX);
+	h->uniqueid[0] = (char)g->uniqueid.len;
+	memcpy(h->uniqueid + 1, g->uniqueid.ptr, g->uniqueid.len);
+	rc = index_write_new(dir, h, g->names ? g->names : &none, g->n_records, &g->records, err);
+	free(h);
+	return rc;
+}
+
+/* Number behind the prefix, or -1. */
+static long number_of(const char *name, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	return strncmp(name, prefix, len) == 0 ? strtol(name + len, NULL, 10) : -1;
+}
+
+/* Files of generations the new index does not name. */
+static void remove_old(int dir, const struct generation *g)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	while (d && (entry = readdir(d))) {
+		const char *name = entry->d_name;
+		long jnl = number_of(name, "mbox.jnl."), ann = number_of(name, "mbox.ann."),
+		     cache = number_of(name, "mbox.cache.");
+		if ((jnl >= 0 && jnl != (long)g->number) || (ann >= 0 && ann != (long)g->number) ||
+		    (cache >= 0 && cache != (long)g->cache_number))
+			(void)io_unlink(FP("store.compact.unlink"), dir, name,
+					NULL); /* the next one tries again */
+	}
+	if (d)
+		closedir(d);
+}
+
+int generation_write(int dir, const struct generation *g, uint64_t boot_tag, uint64_t epoch,
+		     struct us_err *err)
+{
+	int rc = write_beside(dir, g, boot_tag, epoch, err);
+
+	if (rc == 0)
+		rc = write_index(dir, g, err);
+	if (rc == 0)
+		rc = io_fsync(FP("store.compact.sync_names"), dir, err);
+	if (rc == 0)
+		rc = io_rename(FP("store.compact.switch"), dir, INDEX_FILE ".new", dir, INDEX_FILE,
+			       err);
+	if (rc == 0)
+		rc = io_fsync(FP("store.compact.sync_switch"), dir, err);
+	if (rc == 0)
+		remove_old(dir, g);
+	return rc;
+}
+
+static const struct record *no_record(void *ctx UNUSED)
+{
+	return NULL;
+}
+
+int compact_create(int dir, const struct storeid *storeid, struct span uniqueid,
+		   const struct counters *counters, uint64_t boot_tag, uint64_t epoch,
+		   struct us_err *err)
+{
+	struct generation g = {.storeid = *storeid,
+			       .uniqueid = uniqueid,
+			       .number = 1,
+			       .cache_number = 1,
+			       .counters = *counters,
+			       .records = {no_record, NULL}};
+
+	return generation_write(dir, &g, boot_tag, epoch, err);
+}
+
+/* ---- flag history -------------------------------------------------------------------------------- */
+
+struct history {
+	struct buf ops;
+	uint32_t n;
+	int64_t since;
+};
+
+static void keep_change(struct history *h, const struct record *before,
+			const struct op_flags *after)
+{
+	struct op_flaghist op = {.op = {OP_FLAGHIST, 0, sizeof(op)},
+				 .uid = after->uid,
+				 .system_set = after->system_flags & ~before->system_flags,
+				 .system_cleared = before->system_flags & ~after->system_flags,
+				 .modseq = after->modseq,
+				 .time = after->last_updated};
+
+	for (int i = 0; i < 2; i++) {
+		op.user_set[i] = after->user_flags[i] & ~before->user_flags[i];
+		op.user_cleared[i] = before->user_flags[i] & ~after->user_flags[i];
+	}
+	if (!op.system_set && !op.system_cleared && !op.user_set[0] && !op.user_set[1] &&
+	    !op.user_cleared[0] && !op.user_cleared[1])
+		return;
+	buf_add(&h->ops, &op, sizeof(op));
+	h->n++;
+}
+
+static void look_at_op(struct history *h, struct view *past, const struct journal_op *op)
+{
+	const struct op_flags *flags = (const void *)op;
+	const struct op_flaghist *old = (const void *)op;
+	const struct record *before;
+
+	if (h->n >= HISTORY_MOST)
+		return;
+	if (op->kind == OP_FLAGHIST && old->time >= h->since) {
+		buf_add(&h->ops, op, op->length);
+		h->n++;
+	} else if (op->kind == OP_FLAGS && flags->last_updated >= h->since) {
+		before = view_find(past, flags->uid);
+		if (before)
+			keep_change(h, before, flags);
+	}
+}
+
+/* Replay the journal over the base once more, this time to see the steps. */
+static int collect_history(struct mailbox *m, struct history *h, struct us_err *err)
+{
+	struct journal_position at;
+	const struct journal_frame *frame;
+	uint64_t end = journal_publish_end(&m->view.journal);
+	struct view past;
+	int rc;
+
+	buf_init(&h->ops, 0);
+	h->n = 0;
+	h->since = store_now() - HISTORY_SECONDS;
+	rc = view_open_base(&past, m->dir, &m->row.storeid, false, err);
+	if (rc < 0)
+		return rc;
+	at = past.at;
+	while ((rc = journal_next(&past.journal, &at, end, &frame, err)) > 0) {
+		const struct journal_op *op = NULL;
+		bool bad;
+		while (rc > 0 && (op = journal_op_next(frame, op, &bad))) {
+			look_at_op(h, &past, op);
+			if (view_apply(&past, op, frame->serial, err) < 0)
+				rc = US_ECORRUPT;
+		}
+		if (rc < 0)
+			break;
+	}
+	view_close(&past);
+	return rc;
+}
+
+/* ---- compaction ----------------------------------------------------------------------------------- */
+
+struct walker {
+	struct view *view;
+	struct view_walk walk;
+};
+
+static const struct record *next_record(void *ctx)
+{
+	struct walker *w = ctx;
+
+	return view_next(w->view, &w->walk);
+}
+
+int compact(struct mailbox *m, struct us_err *err)
+{
+	struct view *v = &m->view;
+	struct walker walker = {v, view_walk(v, 1)};
+	struct history history = {.ops = BUF_INIT};
+	struct generation g = {.storeid = m->row.storeid,
+			       .uniqueid = index_uniqueid(&v->base),
+			       .number = v->base.header->generation + 1,
+			       .cache_number = v->base.header->cache_generation,
+			       .serial = v->at.serial,
+			       .counters = v->counters,
+			       .names = &v->names,
+			       .annots = &v->annots,
+			       .n_records = v->counters.records,
+			       .records = {next_record, &walker}};
+	int rc;
+
+	us_assert(m->locked);
+	/* A META op may only be forgotten when metad has it on disk. */
+	rc = meta_barrier(store_meta(m->store), err);
+	if (rc == 0)
+		rc = collect_history(m, &history, err);
+	if (rc == 0) {
+		g.history = &history.ops;
+		g.n_history = history.n;
+		g.counters.last_repack = store_now();
+		rc = generation_write(m->dir, &g, store_boot_tag(m->store),
+				      partition_epoch(m->partition), err);
+	}
+	buf_free(&history.ops);
+	return rc < 0 ? rc : mailbox_reopen_view(m, err);
+}
+
+static bool is_worthwhile(const struct view *v)
+{
+	return v->tail_ops > LEAST_OPS && v->tail_ops > v->base.n_records / 10;
+}
+
+void compact_if_worthwhile(struct mailbox *m)
+{
+	struct us_err err;
+
+	if (!is_worthwhile(&m->view) || m->view.corrupt)
+		return;
+	if (compact(m, &err) < 0)
+		log_event(LOG_WARNING, "store.compact.failed", LF_STR("mailbox", m->name.data),
+			  LF_ERR(&err));
+}

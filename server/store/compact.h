@@ -1,0 +1,36 @@
+/* compact.h - fold a mailbox's journal into a new base index (doc/FORMATS.md 3.5). */
+#ifndef US_STORE_COMPACT_H
+#define US_STORE_COMPACT_H
+
+#include "server/base/err.h"
+#include "server/store/mailbox.h"
+
+/* Write a new generation; the mailbox is locked. The view is of the new generation afterwards. */
+int compact(struct mailbox *m, struct us_err *err);
+/* The same if the journal has grown enough; a failure is logged and leaves the old generation. */
+void compact_if_worthwhile(struct mailbox *m);
+
+/* Make the files of a new, empty mailbox in its directory, all durable but for their names. */
+int compact_create(int dir, const struct storeid *storeid, struct span uniqueid,
+		   const struct counters *counters, uint64_t boot_tag, uint64_t epoch,
+		   struct us_err *err);
+
+/* Write generation `generation` of a mailbox made of these records (UIDs ascending), names and annotations, and switch to it; what was
+ * there of other generations is removed. For compaction and reconstruct. */
+struct generation {
+	struct storeid storeid;
+	struct span uniqueid;
+	uint32_t number, cache_number;
+	uint64_t serial;
+	struct counters counters;
+	const struct flag_names *names;
+	const struct annots *annots;
+	uint64_t n_records;
+	struct index_source records;
+	const struct buf *history; /* FLAGHIST ops to carry over, may be NULL */
+	uint32_t n_history;
+};
+int generation_write(int dir, const struct generation *g, uint64_t boot_tag, uint64_t epoch,
+		     struct us_err *err);
+
+#endif

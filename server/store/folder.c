@@ -1,0 +1,475 @@
+/* folder.c - see folder.h. Making, changing, listing; folder_move.c renames and removes. */
+#include "server/store/folder.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/base/io.h"
+#include "server/base/log.h"
+#include "server/base/mem.h"
+#include "server/store/compact.h"
+#include "server/store/folder_private.h"
+#include "server/store/hdr.h"
+#include "server/store/mboxname.h"
+#include "server/store/meta/meta.h"
+#include "server/store/partition.h"
+
+/* ---- rows -------------------------------------------------------------------------------------- */
+
+void folder_put_row(struct meta_batch *batch, struct span name, const struct mailbox_row *row)
+{
+	struct buf key = BUF_INIT, payload = BUF_INIT;
+
+	mboxname_to_key(name, &key);
+	mailbox_row_encode(row, &payload);
+	meta_batch_put(batch, META_MAILBOXES, buf_span(&key), buf_span(&payload));
+	if (row->uniqueid.len)
+		meta_batch_put(batch, META_BY_UNIQUEID, row->uniqueid, name);
+	buf_free(&key);
+	buf_free(&payload);
+}
+
+void folder_expect(struct meta_batch *batch, struct span name, uint64_t version)
+{
+	struct buf key = BUF_INIT;
+
+	mboxname_to_key(name, &key);
+	meta_batch_expect(batch, META_MAILBOXES, buf_span(&key), version);
+	buf_free(&key);
+}
+
+void folder_del_row(struct meta_batch *batch, struct span name)
+{
+	struct buf key = BUF_INIT;
+
+	mboxname_to_key(name, &key);
+	meta_batch_del(batch, META_MAILBOXES, buf_span(&key));
+	buf_free(&key);
+}
+
+/* A copy that fails costs the ability to rebuild this mailbox's row, not the row: said, not refused. */
+void folder_write_hdr(struct store *store, int dir, struct span name,
+		      const struct flag_names *names, uint32_t options)
+{
+	struct us_err err;
+
+	if (hdr_write(store, dir, name, names, options, &err) < 0)
+		log_event(LOG_ERR, "store.hdr.unwritable", LF_TEXT("IOERROR: writing mbox.hdr"),
+			  LF_SPAN("mailbox", name), LF_ERR(&err));
+}
+
+/* ---- high-water marks of an owner ----------------------------------------------------------------- */
+
+static void owner_key(struct store *store, struct span name, struct buf *out)
+{
+	if (!mboxname_owner(name, store_config(store)->deletedprefix, out))
+		buf_add_str(out, "%shared");
+}
+
+static int read_owner(struct store *store, struct span name, struct buf *key, struct user_row *out,
+		      struct us_err *err)
+{
+	struct buf payload = BUF_INIT;
+	struct meta_stamp stamp;
+	int rc;
+
+	*out = (struct user_row){0};
+	owner_key(store, name, key);
+	rc = meta_get(store_meta(store), META_USERS, buf_span(key), &payload, &stamp, err);
+	if (rc > 0)
+		rc = user_row_decode(buf_span(&payload), out, err);
+	buf_free(&payload);
+	return rc < 0 ? rc : 0;
+}
+
+/* The uidvalidity a new mailbox gets: the time, but above whatever this owner lost. */
+static int choose_uidvalidity(struct store *store, struct span name, uint32_t *out,
+			      struct us_err *err)
+{
+	struct buf key = BUF_INIT;
+	struct user_row row;
+	int rc = read_owner(store, name, &key, &row, err);
+	int64_t now = store_now();
+
+	buf_free(&key);
+	*out = row.uidvalidity >= now ? row.uidvalidity + 1 : (uint32_t)now;
+	return rc;
+}
+
+int folder_raise_marks(struct store *store, struct meta_batch *batch, struct span name,
+		       uint32_t uidvalidity, uint64_t modseq, struct us_err *err)
+{
+	struct buf key = BUF_INIT, payload = BUF_INIT;
+	struct user_row row;
+	int rc = read_owner(store, name, &key, &row, err);
+
+	if (rc == 0 && (uidvalidity > row.uidvalidity || modseq > row.modseq)) {
+		if (uidvalidity > row.uidvalidity)
+			row.uidvalidity = uidvalidity;
+		if (modseq > row.modseq)
+			row.modseq = modseq;
+		user_row_encode(&row, &payload);
+		meta_batch_put(batch, META_USERS, buf_span(&key), buf_span(&payload));
+	}
+	buf_free(&key);
+	buf_free(&payload);
+	return rc;
+}
+
+/* ---- create ------------------------------------------------------------------------------------ */
+
+struct creation {
+	struct store *store;
+	struct span name;
+	const struct folder_create *options;
+	struct mailbox_row row;
+	char uniqueid[UUID_TEXT];
+	uint64_t old_version; /* of an intermediate entry that becomes the mailbox; 0: none */
+	struct partition *partition;
+	int dir;
+};
+
+static int check_uniqueid(struct creation *c, struct us_err *err)
+{
+	struct buf holder = BUF_INIT;
+	int rc;
+
+	if (!c->row.uniqueid.len || c->row.uniqueid.len > UNIQUEID_MAX)
+		return us_fail(err, US_EINVAL, "a uniqueid has 1 to %d bytes", UNIQUEID_MAX);
+	rc = mailbox_name_of_uniqueid(c->store, c->row.uniqueid, &holder, err);
+	if (rc > 0 && !span_eq(buf_span(&holder), c->name))
+		rc = us_fail(err, US_EMOVED, "the uniqueid of %.*s is in use by %s",
+			     SPAN_ARG(c->name), holder.data);
+	buf_free(&holder);
+	return rc < 0 ? rc : 0;
+}
+
+/* What is there under that name: nothing, or an intermediate entry. */
+static int check_name(struct creation *c, struct us_err *err)
+{
+	struct pool *pool = pool_new();
+	struct mailbox_row old;
+	int rc = mboxname_check_storable(c->name, err);
+
+	if (rc == 0)
+		rc = mailbox_row_get(c->store, c->name, pool, &old, &c->old_version, NULL, err);
+	if (rc > 0 && !mboxtype_has(old.type, MBOXTYPE_INTERMEDIATE))
+		rc = us_fail(err, US_EEXIST, "Mailbox already exists");
+	pool_free(&pool);
+	return rc < 0 ? rc : 0;
+}
+
+static uint64_t or_one(uint64_t n)
+{
+	return n ? n : 1;
+}
+
+static int fill_row(struct creation *c, struct us_err *err)
+{
+	const struct folder_create *o = c->options;
+	struct mailbox_row *row = &c->row;
+
+	*row = (struct mailbox_row){.type = o->type.len ? o->type : SPAN_LIT("e"),
+				    .uniqueid = o->uniqueid,
+				    .acl = o->acl,
+				    .uidvalidity = o->uidvalidity,
+				    .createdmodseq = or_one(o->createdmodseq),
+				    .foldermodseq = or_one(o->foldermodseq),
+				    .mtime = store_now()};
+	if (!row->uniqueid.len) {
+		uniqueid_new(c->uniqueid);
+		row->uniqueid = span_of(c->uniqueid);
+	}
+	if (mboxtype_has(row->type, MBOXTYPE_INTERMEDIATE))
+		return 0;
+	c->partition = folder_local_partition(c->store, o->partition);
+	if (!c->partition)
+		return us_fail(err, US_EINVAL, "Unknown/invalid partition");
+	row->local_partition = span_of(c->partition->name);
+	row->partition = o->partition.len ? o->partition : row->local_partition;
+	row->has_storeid = true;
+	row->storeid = storeid_new();
+	return row->uidvalidity ? 0 : choose_uidvalidity(c->store, c->name, &row->uidvalidity, err);
+}
+
+static int make_files(struct creation *c, struct us_err *err)
+{
+	const struct folder_create *o = c->options;
+	struct counters counters = {.uidvalidity = c->row.uidvalidity,
+				    .highestmodseq = or_one(o->highestmodseq),
+				    .createdmodseq = c->row.createdmodseq,
+				    .options = o->options,
+				    .sync_crc_annot = SYNC_CRC_ANNOT_EMPTY};
+	int rc = partition_make_mailbox(c->partition, &c->row.storeid, &c->dir, err);
+
+	return rc < 0 ? rc
+		      : compact_create(c->dir, &c->row.storeid, c->row.uniqueid, &counters,
+				       store_boot_tag(c->store), partition_epoch(c->partition),
+				       err);
+}
+
+static int commit_creation(struct creation *c, struct us_err *err)
+{
+	struct store_change change = {CHANGE_MAILBOX, c->name, SPAN_NULL};
+	struct buf tombstone = BUF_INIT, by_name = BUF_INIT;
+	struct meta_batch batch;
+	int rc;
+
+	meta_batch_init(&batch);
+	folder_expect(&batch, c->name, c->old_version);
+	folder_put_row(&batch, c->name, &c->row);
+	/* A mailbox that comes back is not dead any more. */
+	tombstone_key('M', c->row.uniqueid, &tombstone);
+	meta_batch_del(&batch, META_TOMBSTONES, buf_span(&tombstone));
+	tombstone_name_key(c->name, c->row.uniqueid, &by_name);
+	meta_batch_del(&batch, META_TOMBSTONES, buf_span(&by_name));
+	rc = store_announce(c->store, &change, 1, err);
+	if (rc == 0)
+		rc = meta_commit(store_meta(c->store), &batch, META_DURABLE, err);
+	meta_batch_fini(&batch);
+	buf_free(&tombstone);
+	buf_free(&by_name);
+	return rc;
+}
+
+int folder_create_locked(struct store *store, struct span name, const struct folder_create *options,
+			 struct us_err *err)
+{
+	struct creation c = {.store = store, .name = name, .options = options, .dir = -1};
+	int rc;
+
+	rc = check_name(&c, err);
+	if (rc == 0)
+		rc = fill_row(&c, err);
+	if (rc == 0)
+		rc = check_uniqueid(&c, err);
+	if (rc == 0 && c.partition)
+		rc = make_files(&c, err);
+	if (rc == 0)
+		rc = commit_creation(&c, err);
+	if (rc == 0 && c.partition)
+		folder_write_hdr(store, c.dir, name, NULL, options->options);
+	else if (rc < 0 && c.dir >= 0)
+		(void)partition_trash_mailbox(c.partition, &c.row.storeid, store_now(), NULL);
+	io_close(&c.dir);
+	return rc;
+}
+
+int folder_create(struct store *store, struct span name, const struct folder_create *options,
+		  struct us_err *err)
+{
+	int lock, rc = store_lock_namespace(store, name, STORE_EXCLUSIVE, &lock, err);
+
+	if (rc < 0)
+		return rc;
+	rc = folder_create_locked(store, name, options, err);
+	store_unlock_namespace(&lock);
+	return rc;
+}
+
+/* A peer's partition that we have by that name; else our default one. Where the bytes lie is local policy, so an
+ * unknown name is not an error for what arrives; clients' CREATE checks before. */
+struct partition *folder_local_partition(struct store *store, struct span partition)
+{
+	struct partition *p = partition.len ? store_partition(store, partition) : NULL;
+
+	return p ? p : store_default_partition(store);
+}
+
+/* ---- changing what belongs to the name ----------------------------------------------------------- */
+
+int folder_change(struct mailbox *m, const struct mailbox_row *wanted, struct meta_batch *batch,
+		  struct us_err *err)
+{
+	struct store_change change = {CHANGE_MAILBOX, buf_span(&m->name), SPAN_NULL};
+	struct mailbox_row row = *wanted;
+	int rc;
+
+	us_assert(m->locked);
+	row.foldermodseq = row.lastmodseq = mailbox_highestmodseq(m) + 1;
+	row.mtime = store_now();
+	folder_expect(batch, buf_span(&m->name), m->row_version);
+	folder_put_row(batch, buf_span(&m->name), &row);
+	rc = store_announce(m->store, &change, 1, err);
+	if (rc == 0)
+		rc = meta_commit(store_meta(m->store), batch, META_DURABLE, err);
+	if (rc == 0)
+		rc = mailbox_refresh_row(m, err);
+	if (rc == 0)
+		folder_write_hdr(m->store, m->dir, buf_span(&m->name), &m->view.names,
+				 m->view.counters.options);
+	return rc;
+}
+
+int folder_set_acl(struct mailbox *m, struct span acl, struct us_err *err)
+{
+	struct mailbox_row row = m->row;
+	struct meta_batch batch;
+	int rc;
+
+	row.acl = acl;
+	meta_batch_init(&batch);
+	rc = folder_change(m, &row, &batch, err);
+	meta_batch_fini(&batch);
+	return rc;
+}
+
+/* ---- listing ----------------------------------------------------------------------------------- */
+
+struct lister {
+	int (*fn)(void *ctx, struct span name, const struct mailbox_row *row, struct us_err *err);
+	void *ctx;
+	struct pool *pool;
+	struct buf name;
+	struct span
+		below; /* key of a name and the separator: nothing else is wanted; empty: all is */
+};
+
+static int list_one(void *ctx, struct span key, struct span payload,
+		    const struct meta_stamp *stamp UNUSED, struct us_err *err)
+{
+	struct lister *l = ctx;
+	struct mailbox_row row;
+	int rc;
+
+	pool_clear(l->pool);
+	buf_clear(&l->name);
+	mboxname_from_key(key, &l->name);
+	rc = mailbox_row_decode(payload, l->pool, &row, err);
+	return rc < 0 ? us_err_prefix(err, "%s", l->name.data)
+		      : l->fn(l->ctx, buf_span(&l->name), &row, err);
+}
+
+static int list_prefix(struct store *store, struct span prefix_key,
+		       int (*fn)(void *ctx, struct span name, const struct mailbox_row *row,
+				 struct us_err *err),
+		       void *ctx, struct us_err *err)
+{
+	struct lister l = {.fn = fn, .ctx = ctx, .pool = pool_new(), .name = BUF_INIT};
+	int rc = meta_prefix(store_meta(store), META_MAILBOXES, prefix_key, 0, list_one, &l, err);
+
+	pool_free(&l.pool);
+	buf_free(&l.name);
+	return rc;
+}
+
+int folder_list(struct store *store, struct span prefix,
+		int (*fn)(void *ctx, struct span name, const struct mailbox_row *row,
+			  struct us_err *err),
+		void *ctx, struct us_err *err)
+{
+	struct buf key = BUF_INIT;
+	int rc;
+
+	mboxname_to_key(prefix, &key);
+	rc = list_prefix(store, buf_span(&key), fn, ctx, err);
+	buf_free(&key);
+	return rc;
+}
+
+int folder_list_tree(struct store *store, struct span name,
+		     int (*fn)(void *ctx, struct span name, const struct mailbox_row *row,
+			       struct us_err *err),
+		     void *ctx, struct us_err *err)
+{
+	struct pool *pool = pool_new();
+	struct buf key = BUF_INIT;
+	struct mailbox_row row;
+	int rc = mailbox_row_get(store, name, pool, &row, NULL, NULL, err);
+
+	if (rc > 0)
+		rc = fn(ctx, name, &row, err);
+	if (rc == 0) {
+		mboxname_to_key(name, &key);
+		buf_add_char(&key, MBOXNAME_KEYSEP);
+		rc = list_prefix(store, buf_span(&key), fn, ctx, err);
+	}
+	buf_free(&key);
+	pool_free(&pool);
+	return rc;
+}
+
+/* ---- directories without a row -------------------------------------------------------------------- */
+
+struct claims {
+	struct storeid *ids;
+	size_t n, cap;
+};
+
+static int note_claim(void *ctx, struct span name UNUSED, const struct mailbox_row *row,
+		      struct us_err *err UNUSED)
+{
+	struct claims *c = ctx;
+
+	if (!row->has_storeid)
+		return 0;
+	us_grow(&c->ids, c->n, &c->cap, sizeof(c->ids[0]));
+	c->ids[c->n++] = row->storeid;
+	return 0;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	return storeid_cmp(a, b);
+}
+
+static unsigned collect_in(struct partition *p, int hash, const char *hash_name,
+			   const struct claims *claims)
+{
+	DIR *d = fdopendir(hash);
+	struct dirent *entry;
+	unsigned n = 0;
+
+	while (d && (entry = readdir(d))) {
+		struct storeid id;
+		struct us_err err;
+		struct buf from = BUF_INIT, to = BUF_INIT;
+		if (!storeid_parse(span_of(entry->d_name), &id) ||
+		    bsearch(&id, claims->ids, claims->n, sizeof(id), compare_ids))
+			continue;
+		buf_printf(&from, "u/%s/%s", hash_name, entry->d_name);
+		buf_printf(&to, "lost+found/%s", entry->d_name);
+		if (io_rename(FP("store.lost.rename"), p->dir, from.data, p->dir, to.data, &err) ==
+		    0) {
+			n++;
+			log_event(LOG_WARNING, "store.lost.found", LF_STR("path", to.data),
+				  LF_STR("partition", p->name));
+		} else {
+			log_event(LOG_ERR, "store.lost.kept", LF_STR("path", from.data),
+				  LF_ERR(&err));
+		}
+		buf_free(&from);
+		buf_free(&to);
+	}
+	if (d)
+		closedir(d);
+	return n;
+}
+
+int folder_collect_lost(struct store *store, struct partition *p, unsigned *n_out,
+			struct us_err *err)
+{
+	struct claims claims = {0};
+	int top = -1, rc = folder_list(store, SPAN_NULL, note_claim, &claims, err);
+
+	*n_out = 0;
+	if (rc == 0)
+		rc = io_open(NULL, p->dir, "u", O_RDONLY | O_DIRECTORY, 0, &top, err);
+	if (rc == 0 && claims.n)
+		qsort(claims.ids, claims.n, sizeof(claims.ids[0]), compare_ids);
+	for (unsigned hash = 0; rc == 0 && hash < 256; hash++) {
+		char name[3];
+		int fd;
+		snprintf(name, sizeof(name), "%02x", hash);
+		fd = openat(top, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd >= 0)
+			*n_out += collect_in(p, fd, name, &claims);
+	}
+	io_close(&top);
+	free(claims.ids);
+	return rc;
+}

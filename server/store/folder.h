@@ -1,0 +1,83 @@
+/* folder.h - mailboxes as names: making, renaming and removing them, and changing what belongs to the name.
+ *
+ * The commit point of all of these is in metad: a directory is durable before the row that names it, and files go
+ * only after the row that named them. Each takes the locks it needs unless it says that its caller holds them.
+ */
+#ifndef US_STORE_FOLDER_H
+#define US_STORE_FOLDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/base/err.h"
+#include "server/base/span.h"
+#include "server/store/mailbox.h"
+#include "server/store/store.h"
+
+struct meta_batch;
+
+struct folder_create {
+	struct span type;      /* empty: "e"; "ei": an intermediate entry, without a directory */
+	struct span uniqueid;  /* empty: a new UUID */
+	struct span partition; /* as clients and peers call it; empty: the default one */
+	struct span acl;
+	uint32_t uidvalidity; /* 0: now, or above what that name ever had */
+	uint32_t options;
+	uint64_t createdmodseq, foldermodseq, highestmodseq; /* 0: 1 */
+};
+/* US_EEXIST; US_EMOVED: the uniqueid is in use under another name; US_EINVAL: no such partition. An intermediate
+ * entry of that name becomes the mailbox. */
+int folder_create(struct store *store, struct span name, const struct folder_create *options,
+		  struct us_err *err);
+/* The same for one who holds the namespace lock of the owner, exclusively. */
+int folder_create_locked(struct store *store, struct span name, const struct folder_create *options,
+			 struct us_err *err);
+
+/* Give the mailbox another name, another partition (empty: keeps it), or both. Not its children. US_ENOENT, US_EEXIST.
+ * uidvalidity 0: keep it. */
+int folder_rename(struct store *store, struct span from, struct span to, struct span partition,
+		  uint32_t uidvalidity, struct us_err *err);
+
+enum folder_delete_mode {
+	FOLDER_DELETE_NOW,   /* the bytes too */
+	FOLDER_DELETE_TRASH, /* the name at once, the bytes later: what a replica does */
+};
+/* Take the name away; a tombstone stays. US_ENOENT. Not its children. */
+int folder_delete(struct store *store, struct span name, enum folder_delete_mode mode,
+		  struct us_err *err);
+/* Delayed delete: rename to DELETED.<name>.<time>; *deleted (may be NULL) gets the new name. */
+int folder_delete_delayed(struct store *store, struct span name, struct buf *deleted,
+			  struct us_err *err);
+
+/* Change the row of a locked mailbox, as a client does: `row` is the wanted one (its modseqs are set here), `batch`
+ * may hold more that belongs to the change (borrowed, added to). */
+int folder_change(struct mailbox *m, const struct mailbox_row *row, struct meta_batch *batch,
+		  struct us_err *err);
+int folder_set_acl(struct mailbox *m, struct span acl, struct us_err *err);
+
+/* PUT of a row under its name, and of by_uniqueid. */
+void folder_put_row(struct meta_batch *batch, struct span name, const struct mailbox_row *row);
+
+/* Call fn for each row whose name begins with `prefix`, in list order. fn: 0 go on, 1 stop, <0 error. Spans are valid during the
+ * call. */
+int folder_list(struct store *store, struct span prefix,
+		int (*fn)(void *ctx, struct span name, const struct mailbox_row *row,
+			  struct us_err *err),
+		void *ctx, struct us_err *err);
+/* The mailbox itself and all below it. */
+int folder_list_tree(struct store *store, struct span name,
+		     int (*fn)(void *ctx, struct span name, const struct mailbox_row *row,
+			       struct us_err *err),
+		     void *ctx, struct us_err *err);
+
+/* Tombstones: of that uniqueid, or the newest of a name. 1 and filled, or 0. */
+int folder_tombstone(struct store *store, struct span uniqueid, struct pool *pool,
+		     struct tombstone_row *out, struct us_err *err);
+int folder_tombstone_by_name(struct store *store, struct span name, struct pool *pool,
+			     struct span *uniqueid, struct tombstone_row *out, struct us_err *err);
+
+/* Move mailbox directories of a partition that no row claims to lost+found; gives how many. For start-up and repair. */
+int folder_collect_lost(struct store *store, struct partition *p, unsigned *n_out,
+			struct us_err *err);
+
+#endif

@@ -1,0 +1,526 @@
+/* folder_move.c - renaming and removing mailboxes; see folder.h.
+ *
+ * A rename moves no file unless the partition changes: names are rows. With another partition the messages are
+ * copied into a directory with a new store id, made durable, and the row is switched; the old directory goes to the
+ * trash afterwards. A crash before the switch leaves a directory nobody claims.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server/base/io.h"
+#include "server/base/log.h"
+#include "server/base/mem.h"
+#include "server/store/annotations.h"
+#include "server/store/commit.h"
+#include "server/store/compact.h"
+#include "server/store/folder_private.h"
+#include "server/store/mboxname.h"
+#include "server/store/meta/meta.h"
+#include "server/store/partition.h"
+
+/* ---- another partition --------------------------------------------------------------------------- */
+
+static int copy_message(int from_dir, int to_dir, const char *name, struct us_err *err)
+{
+	char chunk[65536];
+	struct timespec times[2];
+	struct stat st;
+	int from = -1, to = -1, rc;
+	ssize_t n;
+
+	rc = io_open(NULL, from_dir, name, O_RDONLY, 0, &from, err);
+	if (rc == 0)
+		rc = io_open(FP("store.move.create"), to_dir, name, O_WRONLY | O_CREAT | O_TRUNC,
+			     0600, &to, err);
+	while (rc == 0 && (n = read(from, chunk, sizeof(chunk))) != 0)
+		rc = n < 0 ? us_fail_errno(err, "read %s", name)
+			   : io_write(FP("store.move.write"), to, chunk, (size_t)n, err);
+	if (rc == 0 && fstat(from, &st) == 0) {
+		times[0] = st.st_atim;
+		times[1] = st.st_mtim;
+		(void)futimens(to, times); /* only a hint for reconstruct */
+	}
+	io_close(&from);
+	io_close(&to);
+	return rc;
+}
+
+static bool is_message_name(const char *name)
+{
+	char *end;
+	unsigned long uid = strtoul(name, &end, 10);
+
+	return end != name && end[0] == '.' && end[1] == '\0' && uid && uid <= UINT32_MAX;
+}
+
+static int copy_messages(struct mailbox *m, int to_dir, struct us_err *err)
+{
+	int fd = openat(m->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!d)
+		return us_fail_errno(err, "read the mailbox's directory");
+	while (rc == 0 && (entry = readdir(d)))
+		if (is_message_name(entry->d_name))
+			rc = copy_message(m->dir, to_dir, entry->d_name, err);
+	closedir(d);
+	return rc;
+}
+
+struct walker {
+	struct view *view;
+	struct view_walk walk;
+	struct record record;
+};
+
+/* Caches stay behind: what they hold is made again when asked for. */
+static const struct record *next_uncached(void *ctx)
+{
+	struct walker *w = ctx;
+	const struct record *r = view_next(w->view, &w->walk);
+
+	if (!r)
+		return NULL;
+	w->record = *r;
+	w->record.cache_version = w->record.cache_length = w->record.cache_crc = 0;
+	w->record.cache_offset = 0;
+	return &w->record;
+}
+
+static int sync_copied(int dir, struct us_err *err)
+{
+	int verdict = failpoint_hit(FP("store.move.sync"));
+
+	if (verdict < 0)
+		failpoint_die();
+	if (verdict > 0)
+		errno = verdict;
+	return verdict > 0 || syncfs(dir) < 0 ? us_fail_errno(err, "sync the new partition") : 0;
+}
+
+/* Make the mailbox again on `to`, under the store id *id. */
+static int copy_mailbox(struct mailbox *m, struct partition *to, const struct storeid *id,
+			struct us_err *err)
+{
+	struct view *v = &m->view;
+	struct walker walker = {.view = v, .walk = view_walk(v, 1)};
+	struct generation g = {.storeid = *id,
+			       .uniqueid = m->row.uniqueid,
+			       .number = 1,
+			       .cache_number = 1,
+			       .serial = v->at.serial,
+			       .counters = v->counters,
+			       .names = &v->names,
+			       .annots = &v->annots,
+			       .n_records = v->counters.records,
+			       .records = {next_uncached, &walker}};
+	int dir = -1, rc = partition_make_mailbox(to, id, &dir, err);
+
+	if (rc == 0)
+		rc = copy_messages(m, dir, err);
+	if (rc == 0)
+		rc = generation_write(dir, &g, store_boot_tag(m->store), partition_epoch(to), err);
+	if (rc == 0)
+		rc = sync_copied(dir, err);
+	io_close(&dir);
+	return rc;
+}
+
+/* The mailbox's annotations are keyed by store id: give them to the new one. */
+static int rekey_annotations(struct mailbox *m, const struct storeid *id, struct meta_batch *batch,
+			     struct us_err *err)
+{
+	struct pool *pool = pool_new();
+	const struct state_annotation *all;
+	size_t n;
+	int rc = annotations_list(m->store, &m->row.storeid, pool, &all, &n, err);
+
+	if (rc == 0) {
+		annotations_replace(batch, &m->row.storeid, all, n, NULL, 0);
+		annotations_replace(batch, id, NULL, 0, all, n);
+	}
+	pool_free(&pool);
+	return rc;
+}
+
+/* ---- rename ------------------------------------------------------------------------------------ */
+
+struct move {
+	struct store *store;
+	struct mailbox *m; /* locked */
+	struct span to;
+	struct mailbox_row row;
+	struct partition *partition; /* where it goes; the old one if it stays */
+	uint64_t to_version;         /* of an intermediate entry there */
+};
+
+static bool changes_partition(const struct move *v)
+{
+	return v->partition != v->m->partition;
+}
+
+static int check_target(struct move *v, struct us_err *err)
+{
+	struct pool *pool = pool_new();
+	struct mailbox_row old;
+	int rc;
+
+	if (span_eq(v->to, buf_span(&v->m->name))) {
+		v->to_version = v->m->row_version;
+		pool_free(&pool);
+		return 0;
+	}
+	rc = mboxname_check_storable(v->to, err);
+	if (rc == 0)
+		rc = mailbox_row_get(v->store, v->to, pool, &old, &v->to_version, NULL, err);
+	if (rc > 0 && !mboxtype_has(old.type, MBOXTYPE_INTERMEDIATE))
+		rc = us_fail(err, US_EEXIST, "Mailbox already exists");
+	pool_free(&pool);
+	return rc < 0 ? rc : 0;
+}
+
+static int fill_batch(struct move *v, struct meta_batch *batch, struct us_err *err)
+{
+	struct span from = buf_span(&v->m->name);
+	int rc = 0;
+
+	folder_expect(batch, from, v->m->row_version);
+	if (!span_eq(from, v->to)) {
+		folder_expect(batch, v->to, v->to_version);
+		folder_del_row(batch, from);
+		mailbox_row_add_former(&v->row, from);
+		rc = folder_raise_marks(v->store, batch, from, v->row.uidvalidity,
+					v->row.lastmodseq, err);
+	}
+	folder_put_row(batch, v->to, &v->row);
+	if (rc == 0 && changes_partition(v))
+		rc = rekey_annotations(v->m, &v->row.storeid, batch, err);
+	return rc;
+}
+
+static int commit_move(struct move *v, struct us_err *err)
+{
+	struct span from = buf_span(&v->m->name);
+	struct store_change changes[] = {{CHANGE_RENAME, from, v->to},
+					 {CHANGE_MAILBOX, from, SPAN_NULL},
+					 {CHANGE_MAILBOX, v->to, SPAN_NULL}};
+	struct meta_batch batch;
+	int rc;
+
+	meta_batch_init(&batch);
+	rc = fill_batch(v, &batch, err);
+	if (rc == 0)
+		rc = store_announce(v->store, changes, ARRAY_SIZE(changes), err);
+	if (rc == 0)
+		rc = meta_commit(store_meta(v->store), &batch, META_DURABLE, err);
+	meta_batch_fini(&batch);
+	return rc;
+}
+
+static void write_new_hdr(struct move *v)
+{
+	int dir = -1;
+
+	if (partition_open_mailbox(v->partition, &v->row.storeid, &dir, NULL) < 0)
+		return;
+	folder_write_hdr(v->store, dir, v->to, &v->m->view.names, v->m->view.counters.options);
+	io_close(&dir);
+}
+
+static int do_move(struct move *v, struct span partition, uint32_t uidvalidity, struct us_err *err)
+{
+	struct storeid old = v->m->row.storeid;
+	int rc = check_target(v, err);
+
+	if (rc < 0)
+		return rc;
+	v->row = v->m->row;
+	v->partition = v->m->partition;
+	v->row.foldermodseq = v->row.lastmodseq = mailbox_highestmodseq(v->m) + 1;
+	v->row.mtime = store_now();
+	if (uidvalidity)
+		v->row.uidvalidity = uidvalidity;
+	if (partition.len) {
+		v->row.partition = partition;
+		v->partition = folder_local_partition(v->store, partition);
+		v->row.local_partition = span_of(v->partition->name);
+	}
+	if (changes_partition(v)) {
+		v->row.storeid = storeid_new();
+		rc = copy_mailbox(v->m, v->partition, &v->row.storeid, err);
+	}
+	if (rc == 0)
+		rc = commit_move(v, err);
+	if (rc < 0 && changes_partition(v))
+		(void)partition_trash_mailbox(v->partition, &v->row.storeid, store_now(), NULL);
+	if (rc < 0)
+		return rc;
+	write_new_hdr(v);
+	if (changes_partition(v))
+		(void)partition_trash_mailbox(v->m->partition, &old, store_now(),
+					      NULL); /* else found as lost */
+	return 0;
+}
+
+static int rename_locked(struct store *store, struct span from, struct span to,
+			 struct span partition, uint32_t uidvalidity, struct us_err *err)
+{
+	struct move v = {.store = store, .to = to};
+	int rc = mailbox_open(store, from, &v.m, err);
+
+	if (rc == 0)
+		rc = mailbox_lock_in_namespace(v.m, err);
+	if (rc == 0 && uidvalidity && uidvalidity != v.m->view.counters.uidvalidity)
+		rc = folder_set_uidvalidity(v.m, uidvalidity, err);
+	if (rc == 0)
+		rc = do_move(&v, partition, uidvalidity, err);
+	mailbox_close(&v.m);
+	return rc;
+}
+
+/* A peer's RENAME may carry the uidvalidity; the records' counters hold it too. */
+int folder_set_uidvalidity(struct mailbox *m, uint32_t uidvalidity, struct us_err *err)
+{
+	struct commit *c;
+	int rc = commit_begin(m, &c, err);
+
+	if (rc < 0)
+		return rc;
+	commit_counters(c)->uidvalidity = uidvalidity;
+	return commit_finish(&c, err);
+}
+
+int folder_rename(struct store *store, struct span from, struct span to, struct span partition,
+		  uint32_t uidvalidity, struct us_err *err)
+{
+	int lock[2], rc = store_lock_namespaces(store, from, to, STORE_EXCLUSIVE, lock, err);
+
+	if (rc < 0)
+		return rc;
+	rc = rename_locked(store, from, to, partition, uidvalidity, err);
+	store_unlock_namespace(&lock[1]);
+	store_unlock_namespace(&lock[0]);
+	return rc;
+}
+
+/* ---- delete ------------------------------------------------------------------------------------ */
+
+static void put_tombstone(struct meta_batch *batch, struct span name, const struct mailbox_row *row)
+{
+	struct tombstone_row t = {.name = name,
+				  .n_former = row->n_former,
+				  .uidvalidity = row->uidvalidity,
+				  .modseq = row->lastmodseq,
+				  .time = store_now()};
+	struct buf key = BUF_INIT, by_name = BUF_INIT, payload = BUF_INIT;
+
+	memcpy(t.former, row->former, sizeof(t.former));
+	tombstone_key('M', row->uniqueid, &key);
+	tombstone_name_key(name, row->uniqueid, &by_name);
+	tombstone_row_encode(&t, &payload);
+	meta_batch_put(batch, META_TOMBSTONES, buf_span(&key), buf_span(&payload));
+	meta_batch_put(batch, META_TOMBSTONES, buf_span(&by_name), SPAN_LIT(""));
+	buf_free(&key);
+	buf_free(&by_name);
+	buf_free(&payload);
+}
+
+static int drop_annotations(struct store *store, const struct storeid *id, struct meta_batch *batch,
+			    struct us_err *err)
+{
+	struct pool *pool = pool_new();
+	const struct state_annotation *all;
+	size_t n;
+	int rc = annotations_list(store, id, pool, &all, &n, err);
+
+	if (rc == 0)
+		annotations_replace(batch, id, all, n, NULL, 0);
+	pool_free(&pool);
+	return rc;
+}
+
+/* `row` is the row of `name` at `version`; `modseq` the mailbox's highest. */
+static int commit_delete(struct store *store, struct span name, struct mailbox_row row,
+			 uint64_t version, uint64_t modseq, struct us_err *err)
+{
+	struct store_change change = {CHANGE_UNMAILBOX, name, SPAN_NULL};
+	struct meta_batch batch;
+	int rc = 0;
+
+	row.lastmodseq = modseq + 1;
+	meta_batch_init(&batch);
+	folder_expect(&batch, name, version);
+	folder_del_row(&batch, name);
+	if (row.uniqueid.len) {
+		meta_batch_del(&batch, META_BY_UNIQUEID, row.uniqueid);
+		put_tombstone(&batch, name, &row);
+	}
+	if (row.has_storeid)
+		rc = drop_annotations(store, &row.storeid, &batch, err);
+	if (rc == 0)
+		rc = folder_raise_marks(store, &batch, name, row.uidvalidity, row.lastmodseq, err);
+	if (rc == 0)
+		rc = store_announce(store, &change, 1, err);
+	if (rc == 0)
+		rc = meta_commit(store_meta(store), &batch, META_DURABLE, err);
+	meta_batch_fini(&batch);
+	return rc;
+}
+
+/* After the name is gone. What cannot be removed now is swept later. */
+static void remove_bytes(struct partition *p, const struct storeid *id,
+			 enum folder_delete_mode mode)
+{
+	int64_t now = store_now();
+	char hex[STOREID_HEX], path[80];
+	struct us_err err;
+	int rc = partition_trash_mailbox(p, id, now, &err);
+
+	if (rc == 0 && mode == FOLDER_DELETE_NOW) {
+		storeid_format(id, hex);
+		snprintf(path, sizeof(path), "trash/%s.%llx", hex, (unsigned long long)now);
+		rc = partition_remove_tree(p->dir, path, &err);
+	}
+	if (rc < 0)
+		log_event(LOG_WARNING, "store.trash.kept", LF_STR("partition", p->name),
+			  LF_ERR(&err));
+}
+
+static int delete_entry(struct store *store, struct span name, struct us_err *err)
+{
+	struct pool *pool = pool_new();
+	struct mailbox_row row;
+	uint64_t version;
+	int rc = mailbox_row_get(store, name, pool, &row, &version, NULL, err);
+
+	if (rc == 0)
+		rc = us_fail(err, US_ENOENT, "Mailbox does not exist");
+	if (rc > 0)
+		rc = commit_delete(store, name, row, version, row.foldermodseq, err);
+	pool_free(&pool);
+	return rc;
+}
+
+static int delete_locked(struct store *store, struct span name, enum folder_delete_mode mode,
+			 struct us_err *err)
+{
+	struct mailbox *m;
+	int rc = mailbox_open(store, name, &m, err);
+
+	if (rc == US_ENOENT)
+		return delete_entry(store, name, err); /* an intermediate one, or nothing */
+	if (rc < 0)
+		return rc;
+	rc = mailbox_lock_in_namespace(m, err);
+	if (rc == 0)
+		rc = commit_delete(store, name, m->row, m->row_version, mailbox_highestmodseq(m),
+				   err);
+	if (rc == 0)
+		remove_bytes(m->partition, &m->row.storeid, mode);
+	mailbox_close(&m);
+	return rc;
+}
+
+int folder_delete(struct store *store, struct span name, enum folder_delete_mode mode,
+		  struct us_err *err)
+{
+	int lock, rc = store_lock_namespace(store, name, STORE_EXCLUSIVE, &lock, err);
+
+	if (rc < 0)
+		return rc;
+	rc = delete_locked(store, name, mode, err);
+	store_unlock_namespace(&lock);
+	return rc;
+}
+
+/* Two deletes of one name in a second: the later one pretends to be a second later still. */
+int folder_delete_delayed(struct store *store, struct span name, struct buf *deleted,
+			  struct us_err *err)
+{
+	struct buf to = BUF_INIT;
+	int64_t time = store_now();
+	int rc;
+
+	do {
+		buf_clear(&to);
+		mboxname_deleted(name, store_config(store)->deletedprefix, time++, &to);
+		rc = folder_rename(store, name, buf_span(&to), SPAN_NULL, 0, err);
+	} while (rc == US_EEXIST && time < store_now() + 60);
+	if (rc == 0 && deleted)
+		buf_add_span(deleted, buf_span(&to));
+	buf_free(&to);
+	return rc;
+}
+
+/* ---- tombstones -------------------------------------------------------------------------------- */
+
+int folder_tombstone(struct store *store, struct span uniqueid, struct pool *pool,
+		     struct tombstone_row *out, struct us_err *err)
+{
+	struct buf key = BUF_INIT, payload = BUF_INIT;
+	struct meta_stamp stamp;
+	int rc;
+
+	tombstone_key('M', uniqueid, &key);
+	rc = meta_get(store_meta(store), META_TOMBSTONES, buf_span(&key), &payload, &stamp, err);
+	if (rc > 0) {
+		int bad = tombstone_row_decode(buf_span(&payload), pool, out, err);
+		rc = bad < 0 ? bad : rc;
+	}
+	buf_free(&key);
+	buf_free(&payload);
+	return rc;
+}
+
+struct newest {
+	struct store *store;
+	struct pool *pool;
+	size_t prefix;
+	struct span uniqueid;
+	struct tombstone_row row;
+	bool found;
+};
+
+static int look_at_tombstone(void *ctx, struct span key, struct span payload UNUSED,
+			     const struct meta_stamp *stamp UNUSED, struct us_err *err)
+{
+	struct newest *n = ctx;
+	struct span uniqueid = span_from(key, n->prefix);
+	struct tombstone_row row;
+	int rc = folder_tombstone(n->store, uniqueid, n->pool, &row, err);
+
+	if (rc > 0 && (!n->found || row.time >= n->row.time)) {
+		n->found = true;
+		n->row = row;
+		n->uniqueid = pool_span(n->pool, uniqueid);
+	}
+	return rc < 0 ? rc : 0;
+}
+
+int folder_tombstone_by_name(struct store *store, struct span name, struct pool *pool,
+			     struct span *uniqueid, struct tombstone_row *out, struct us_err *err)
+{
+	struct newest n = {.store = store, .pool = pool};
+	struct buf prefix = BUF_INIT;
+	int rc;
+
+	tombstone_name_key(name, SPAN_NULL, &prefix);
+	n.prefix = prefix.len;
+	rc = meta_prefix(store_meta(store), META_TOMBSTONES, buf_span(&prefix), 0,
+			 look_at_tombstone, &n, err);
+	buf_free(&prefix);
+	if (rc < 0)
+		return rc;
+	if (n.found) {
+		*uniqueid = n.uniqueid;
+		*out = n.row;
+	}
+	return n.found;
+}

@@ -1,0 +1,80 @@
+/* mailbox.h - an open mailbox: its row, its directory, a view of its records, and the writer's lock.
+ *
+ * Reading needs no lock: mailbox_open() shows what is published, mailbox_refresh() takes in what was published since.
+ *
+ * Writing: mailbox_lock() takes the owner's namespace lock (shared) and the mailbox's own (exclusive), finds the
+ * mailbox by name again under them (following a rename by its uniqueid), repairs what a dead holder left, and
+ * brings the view up to date. Then commit.h. mailbox_unlock() lets go.
+ */
+#ifndef US_STORE_MAILBOX_H
+#define US_STORE_MAILBOX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "server/base/buf.h"
+#include "server/base/err.h"
+#include "server/base/pool.h"
+#include "server/store/rows.h"
+#include "server/store/store.h"
+#include "server/store/view.h"
+
+struct mailbox {
+	struct store *store;
+	struct buf name; /* internal, as it is now */
+	struct pool *row_pool;
+	struct mailbox_row row;
+	uint64_t row_version; /* of the row as read */
+	uint64_t row_serial;  /* newest META op that is in metad */
+	struct partition *partition;
+	int dir;
+	struct view view;
+	dev_t index_dev; /* which mbox.idx the view is of */
+	ino_t index_ino;
+	int lock; /* mbox.lk */
+	int namespace_lock;
+	bool locked, shares_namespace; /* shares: the caller holds the namespace lock himself */
+	int cache;                     /* mbox.cache.<gen>, -1: not open */
+	uint32_t cache_generation;
+};
+
+/* Open by internal name. US_ENOENT: no such name, or one without a directory (intermediate, remote, deleted). */
+int mailbox_open(struct store *store, struct span name, struct mailbox **out, struct us_err *err);
+void mailbox_close(struct mailbox **mailbox);
+
+/* Show what was published since: 1 if the view changed, 0 if not. After a compaction the view is another one: every
+ * struct record pointer is stale either way. */
+int mailbox_refresh(struct mailbox *m, struct us_err *err);
+/* Read the row again: US_ENOENT if the mailbox is gone; a renamed one is followed. */
+int mailbox_refresh_row(struct mailbox *m, struct us_err *err);
+
+int mailbox_lock(struct mailbox *m, struct us_err *err);
+/* The same for one who holds the namespace lock of its owner (any mode): only the mailbox's own lock. */
+int mailbox_lock_in_namespace(struct mailbox *m, struct us_err *err);
+void mailbox_unlock(struct mailbox *m);
+
+/* HIGHESTMODSEQ: of the records, or of the folder if that is higher. */
+uint64_t mailbox_highestmodseq(const struct mailbox *m);
+/* Open the file of a message for reading. */
+int mailbox_open_message(struct mailbox *m, uint32_t uid, int *out, struct us_err *err);
+void message_file_name(uint32_t uid, char out[16]); /* "17." */
+
+/* Only the counters of a mailbox, in constant time whatever its size. */
+int mailbox_peek(struct store *store, const struct mailbox_row *row, struct counters *out,
+		 struct us_err *err);
+/* Descriptor of mbox.lk, on which inotify(7) sees IN_MODIFY at each publication (the bell); its path below /proc/self/fd or the
+ * directory's is the caller's business. */
+int mailbox_bell(struct mailbox *m, char *path, size_t size);
+
+/* ---- rows, for all of the store ----------------------------------------------------------------- */
+
+/* The row of that name: 1 and filled, 0 if there is none. Spans live in pool. */
+int mailbox_row_get(struct store *store, struct span name, struct pool *pool,
+		    struct mailbox_row *out, uint64_t *version, uint64_t *serial,
+		    struct us_err *err);
+/* The name of a uniqueid: 1 or 0. */
+int mailbox_name_of_uniqueid(struct store *store, struct span uniqueid, struct buf *name,
+			     struct us_err *err);
+
+#endif

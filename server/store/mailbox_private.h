@@ -1,0 +1,21 @@
+/* mailbox_private.h - the steps of opening a mailbox that recovery and commits share. */
+#ifndef US_STORE_MAILBOX_PRIVATE_H
+#define US_STORE_MAILBOX_PRIVATE_H
+
+#include "server/store/mailbox.h"
+
+/* Open mbox.lk if it is not. */
+int mailbox_open_lock(struct mailbox *m, struct us_err *err);
+/* Throw the view away and open what is published. */
+int mailbox_reopen_view(struct mailbox *m, struct us_err *err);
+
+/* Holding the mailbox lock: words of another boot or epoch; find the end of the chain, publish it. The view is
+ * not open and stays so. */
+int mailbox_recover(struct mailbox *m, struct us_err *err);
+/* Holding the mailbox lock, with the view at publish_end: roll forward a durable commit that was not published, and
+ * give metad the META ops it has not got. */
+int mailbox_repair(struct mailbox *m, struct us_err *err);
+/* Give metad every META op with a serial above the row's. */
+int mailbox_apply_meta(struct mailbox *m, struct us_err *err);
+
+#endif

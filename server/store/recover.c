@@ -1,0 +1,186 @@
+/* recover.c - what the holder of a mailbox lock does about holders before him (doc/FORMATS.md 3.4).
+ *
+ *	same boot, same epoch	a complete commit behind publish_end was left by one who died between writing and
+ *				publishing: roll it forward. An incomplete one is written over by the next
+ *	same boot, other epoch	a sync had failed: what lies behind publish_end may not be on the disk: blot it out
+ *	another boot		publish_end means nothing: everything complete in the chain is what there is
+ *
+ * Then META ops that metad has not got are given to it: they were committed with their frame.
+ */
+#include <string.h>
+
+#include "server/base/io.h"
+#include "server/base/log.h"
+#include "server/base/mem.h"
+#include "server/store/mailbox_private.h"
+#include "server/store/mboxname.h"
+#include "server/store/meta/meta.h"
+#include "server/store/partition.h"
+
+/* Follow the chain from `from`; *end is behind the last complete commit, *meta the newest META serial up to there. */
+static int find_end(struct journal *j, struct journal_position from, uint64_t limit,
+		    struct journal_position *end, uint64_t *meta, struct us_err *err)
+{
+	struct journal_position at = from;
+	const struct journal_frame *frame;
+	uint64_t seen = 0;
+	int rc;
+
+	*end = from;
+	while ((rc = journal_next(j, &at, limit, &frame, err)) > 0) {
+		const struct journal_op *op = NULL;
+		bool bad;
+		while ((op = journal_op_next(frame, op, &bad)))
+			if (op->kind == OP_META)
+				seen = frame->serial;
+		if (!(frame->flags & FRAME_COMMIT))
+			continue;
+		*end = at;
+		if (seen)
+			*meta = seen;
+	}
+	return rc;
+}
+
+/* Make sure that no frame can be taken for valid at `offset`. */
+static int blot_out(struct journal *j, uint64_t offset, struct us_err *err)
+{
+	static const char zeros[sizeof(struct journal_frame)];
+	int rc = io_pwrite(FP("store.recover.blot"), j->fd, zeros, sizeof(zeros), offset, err);
+
+	return rc < 0 ? rc : io_fdatasync(FP("store.recover.sync"), j->fd, err);
+}
+
+static int recover_journal(struct mailbox *m, struct view *v, struct us_err *err)
+{
+	struct journal_header *head = v->journal.header;
+	bool same_boot = journal_word(&head->boot_tag) == store_boot_tag(m->store);
+	uint64_t limit = same_boot ? journal_publish_end(&v->journal) : UINT64_MAX, meta = 0;
+	struct journal_position end;
+	int rc = find_end(&v->journal, v->at, limit, &end, &meta, err);
+
+	if (rc < 0)
+		return rc;
+	if (same_boot && end.offset != limit)
+		return us_fail(err, US_ECORRUPT, "the journal's chain is broken at %llu",
+			       (unsigned long long)end.offset);
+	rc = blot_out(&v->journal, end.offset, err);
+	if (rc < 0)
+		return rc;
+	journal_set_word(&head->meta_pending, meta);
+	journal_set_word(&head->meta_applied, 0);
+	journal_set_word(&head->epoch, partition_epoch(m->partition));
+	journal_publish(&v->journal, end.offset);
+	journal_set_word(&head->boot_tag, store_boot_tag(m->store));
+	return 0;
+}
+
+int mailbox_recover(struct mailbox *m, struct us_err *err)
+{
+	struct view v;
+	int rc;
+
+	/* The one who had the lock before us may have done it. */
+	rc = view_open(&v, m->dir, &m->row.storeid, true, store_boot_tag(m->store),
+		       partition_epoch(m->partition), err);
+	if (rc == 0)
+		view_close(&v);
+	if (rc != US_ECHANGED)
+		return rc;
+	rc = view_open_base(&v, m->dir, &m->row.storeid, true, err);
+	if (rc < 0)
+		return rc;
+	rc = recover_journal(m, &v, err);
+	view_close(&v);
+	if (rc == 0)
+		log_event(LOG_DEBUG, "store.mailbox.recovered", LF_STR("mailbox", m->name.data));
+	return rc;
+}
+
+/* ---- the metadata half -------------------------------------------------------------------------- */
+
+static int apply_one(struct mailbox *m, const struct journal_op *op, uint64_t serial,
+		     struct us_err *err)
+{
+	struct meta_batch batch;
+	struct buf key = BUF_INIT;
+	int rc;
+
+	rc = meta_batch_decode(span_make(op + 1, op->length - sizeof(*op)), &batch, err);
+	if (rc < 0)
+		return us_err_prefix(err, "META op %llu", (unsigned long long)serial);
+	mboxname_to_key(buf_span(&m->name), &key);
+	meta_batch_serial(&batch, META_MAILBOXES, buf_span(&key), serial);
+	rc = meta_commit(store_meta(m->store), &batch, META_DURABLE, err);
+	meta_batch_fini(&batch);
+	buf_free(&key);
+	if (rc == 0)
+		m->row_serial = serial;
+	return rc;
+}
+
+static int apply_frame(struct mailbox *m, const struct journal_frame *frame, struct us_err *err)
+{
+	const struct journal_op *op = NULL;
+	bool bad;
+	int rc = 0;
+
+	if (frame->serial <= m->row_serial)
+		return 0;
+	while (rc == 0 && (op = journal_op_next(frame, op, &bad)))
+		if (op->kind == OP_META)
+			rc = apply_one(m, op, frame->serial, err);
+	return rc;
+}
+
+int mailbox_apply_meta(struct mailbox *m, struct us_err *err)
+{
+	struct journal *j = &m->view.journal;
+	struct journal_position at = journal_start(j);
+	uint64_t pending = journal_word(&j->header->meta_pending), end = journal_publish_end(j);
+	const struct journal_frame *frame;
+	int rc;
+
+	while ((rc = journal_next(j, &at, end, &frame, err)) > 0) {
+		rc = apply_frame(m, frame, err);
+		if (rc < 0)
+			return rc;
+	}
+	if (rc == 0)
+		journal_set_word(&j->header->meta_applied, pending);
+	return rc;
+}
+
+/* ---- after a holder that died -------------------------------------------------------------------- */
+
+static int roll_forward(struct mailbox *m, struct us_err *err)
+{
+	struct journal *j = &m->view.journal;
+	struct journal_position end;
+	uint64_t meta = 0;
+	int rc = find_end(j, m->view.at, UINT64_MAX, &end, &meta, err);
+
+	if (rc < 0 || end.offset == m->view.at.offset)
+		return rc;
+	rc = io_fdatasync(FP("store.repair.sync"), j->fd, err);
+	if (rc < 0)
+		return partition_poison(m->partition, err);
+	if (meta)
+		journal_set_word(&j->header->meta_pending, meta);
+	journal_publish(j, end.offset);
+	rc = view_advance(&m->view, err);
+	return rc < 0 ? rc : 0;
+}
+
+int mailbox_repair(struct mailbox *m, struct us_err *err)
+{
+	struct journal_header *head = m->view.journal.header;
+	int rc = roll_forward(m, err);
+
+	if (rc == 0 && journal_word(&head->meta_pending) > journal_word(&head->meta_applied)) {
+		rc = mailbox_apply_meta(m, err);
+		if (rc == 0)
+			rc = mailbox_refresh_row(m, err);
+	}
+	return rc < 0 ? us_err_prefix(err, "%s", m->name.data) : 0;
+}
