@@ -9,6 +9,8 @@
 #include "server/base/io.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
+#include "server/store/commit.h"
+#include "server/store/mime/cache.h"
 
 #define MAGIC        "USCCH1\r\n"
 #define VERSION      1
@@ -94,7 +96,7 @@ static int write_payload(struct mailbox *m, struct span payload, struct record *
 {
 	struct cache_record head = {.length = (uint32_t)payload.len,
 				    .uid = r->uid,
-				    .version = CACHE_VERSION,
+				    .version = MIME_CACHE_VERSION,
 				    .crc = us_crc32c(0, payload.ptr, payload.len)};
 	struct buf whole = BUF_INIT;
 	struct stat st;
@@ -115,7 +117,7 @@ static int write_payload(struct mailbox *m, struct span payload, struct record *
 	r->cache_offset = at + sizeof(head);
 	r->cache_length = head.length;
 	r->cache_crc = head.crc;
-	r->cache_version = CACHE_VERSION;
+	r->cache_version = MIME_CACHE_VERSION;
 	return 0;
 }
 
@@ -136,7 +138,7 @@ int cache_read(struct mailbox *m, const struct record *r, struct buf *out)
 {
 	size_t before = out->len;
 
-	if (r->cache_version != CACHE_VERSION || !r->cache_length ||
+	if (r->cache_version != MIME_CACHE_VERSION || !r->cache_length ||
 	    r->cache_length > MOST_PAYLOAD || open_cache(m, NULL) < 0)
 		return 0;
 	if (io_pread(m->cache, buf_reserve(out, r->cache_length), r->cache_length, r->cache_offset,
@@ -148,4 +150,16 @@ int cache_read(struct mailbox *m, const struct record *r, struct buf *out)
 		return 1;
 	buf_truncate(out, before);
 	return 0;
+}
+
+void cache_keep(struct store *store, struct span name, uint32_t uid, struct span payload)
+{
+	struct mailbox *m;
+
+	if (mailbox_open(store, name, &m, NULL) < 0)
+		return;
+	m->lock_wait_ms = 0;
+	if (mailbox_lock(m, NULL) == 0)
+		(void)commit_cache(m, uid, payload, NULL); /* it is made again the next time */
+	mailbox_close(&m);
 }

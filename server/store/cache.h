@@ -6,8 +6,6 @@
 #include "server/base/err.h"
 #include "server/store/mailbox.h"
 
-#define CACHE_VERSION 1
-
 void cache_name(uint32_t generation, char out[32]);
 int cache_create(int dir, uint32_t generation, const struct storeid *storeid, struct us_err *err);
 
@@ -16,5 +14,9 @@ int cache_create(int dir, uint32_t generation, const struct storeid *storeid, st
 void cache_append(struct mailbox *m, struct span payload, struct record *r);
 /* The payload of a record: 1 and appended to *out, 0 if there is none or it is damaged. */
 int cache_read(struct mailbox *m, const struct record *r, struct buf *out);
+
+/* Keep a payload that was made again, if nobody is writing to the mailbox just then. Best effort, by a handle of its own: no
+ * open view moves. */
+void cache_keep(struct store *store, struct span name, uint32_t uid, struct span payload);
 
 #endif

@@ -156,7 +156,7 @@ static int open_view_recovering(struct mailbox *m, struct us_err *err)
 		return rc;
 	rc = mailbox_open_lock(m, err);
 	if (rc == 0)
-		rc = lock_take(m->lock, LOCK_EXCLUSIVE, store_config(m->store)->lock_wait_ms, err);
+		rc = lock_take(m->lock, LOCK_EXCLUSIVE, m->lock_wait_ms, err);
 	if (rc < 0)
 		return rc;
 	rc = mailbox_recover(m, err);
@@ -197,6 +197,7 @@ int mailbox_open(struct store *store, struct span name, struct mailbox **out, st
 	int rc;
 
 	m->store = store;
+	m->lock_wait_ms = store_config(store)->lock_wait_ms;
 	m->dir = m->lock = m->namespace_lock = m->cache = -1;
 	m->view.journal.fd = -1;
 	buf_init(&m->name, 0);
@@ -263,7 +264,7 @@ int mailbox_lock_in_namespace(struct mailbox *m, struct us_err *err)
 	us_assert(!m->locked);
 	rc = mailbox_open_lock(m, err);
 	if (rc == 0)
-		rc = lock_take(m->lock, LOCK_EXCLUSIVE, store_config(m->store)->lock_wait_ms, err);
+		rc = lock_take(m->lock, LOCK_EXCLUSIVE, m->lock_wait_ms, err);
 	if (rc < 0)
 		return us_err_prefix(err, "%s", m->name.data);
 	m->locked = true;

@@ -34,6 +34,7 @@ struct mailbox {
 	ino_t index_ino;
 	int lock; /* mbox.lk */
 	int namespace_lock;
+	unsigned lock_wait_ms;         /* for mbox.lk; 0: not at all */
 	bool locked, shares_namespace; /* shares: the caller holds the namespace lock himself */
 	int cache;                     /* mbox.cache.<gen>, -1: not open */
 	uint32_t cache_generation;
