@@ -29,6 +29,14 @@ void buf_clear(struct buf *b)
 	b->over = false;
 }
 
+void buf_wipe(struct buf *b)
+{
+	if (b->cap)
+		explicit_bzero(b->data, b->cap);
+	b->len = 0;
+	b->over = false;
+}
+
 void buf_truncate(struct buf *b, size_t len)
 {
 	if (len >= b->len)

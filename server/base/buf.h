@@ -22,8 +22,9 @@ struct buf {
 	}
 
 void buf_init(struct buf *b, size_t limit);
-void buf_free(struct buf *b);                 /* leaves it empty and usable */
-void buf_clear(struct buf *b);                /* keeps the memory */
+void buf_free(struct buf *b);  /* leaves it empty and usable */
+void buf_clear(struct buf *b); /* keeps the memory */
+void buf_wipe(struct buf *b);  /* overwrites what it holds or held, then clears: for secrets */
 void buf_truncate(struct buf *b, size_t len); /* to at most len bytes */
 void buf_remove(struct buf *b, size_t offset, size_t len);
 char *buf_reserve(struct buf *b, size_t more); /* room for that much after len; ignores the limit */

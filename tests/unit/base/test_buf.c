@@ -57,6 +57,21 @@ static void buf_steal_leaves_an_empty_one(void **state UNUSED)
 	free(s);
 }
 
+/* Also what was cut off before: it is in the memory still. */
+static void buf_wipe_leaves_no_byte(void **state UNUSED)
+{
+	struct buf b = BUF_INIT;
+
+	buf_add_str(&b, "password");
+	buf_truncate(&b, 4);
+	buf_wipe(&b);
+	assert_int_equal(b.len, 0);
+	assert_memory_equal(b.data, "\0\0\0\0\0\0\0\0", 8);
+	buf_free(&b);
+	buf_wipe(&b); /* nothing held: nothing touched */
+	assert_string_equal(b.data, "");
+}
+
 static void span_u64_takes_whole_decimal_numbers_only(void **state UNUSED)
 {
 	static const struct {
@@ -131,6 +146,7 @@ int main(void)
 		cmocka_unit_test(buf_stays_below_its_limit),
 		cmocka_unit_test(buf_is_always_terminated),
 		cmocka_unit_test(buf_steal_leaves_an_empty_one),
+		cmocka_unit_test(buf_wipe_leaves_no_byte),
 		cmocka_unit_test(span_u64_takes_whole_decimal_numbers_only),
 		cmocka_unit_test(span_splits_and_compares),
 		cmocka_unit_test(pool_gives_zeroed_aligned_memory),
