@@ -23,17 +23,18 @@ struct partition;
 struct store; /* opaque */
 
 enum store_change_kind {
-	CHANGE_MAILBOX,    /* a: mailbox */
-	CHANGE_APPEND,     /* a: mailbox that got a message */
-	CHANGE_RENAME,     /* a: from, b: to */
-	CHANGE_UNMAILBOX,  /* a: mailbox really deleted */
-	CHANGE_USER,       /* a: user id */
-	CHANGE_UNUSER,     /* a: user id */
-	CHANGE_META,       /* a: user id (sieve scripts) */
-	CHANGE_QUOTA,      /* a: quota root */
-	CHANGE_ANNOTATION, /* a: "" (server annotations) */
-	CHANGE_SEEN,       /* a: user id, b: uniqueid */
-	CHANGE_SUB,        /* a: user id, b: mailbox */
+	CHANGE_MAILBOX,       /* a: mailbox */
+	CHANGE_APPEND,        /* a: mailbox that got a message */
+	CHANGE_DOUBLEMAILBOX, /* a: mailbox copied from, b: copied to */
+	CHANGE_RENAME,        /* a: from, b: to */
+	CHANGE_UNMAILBOX,     /* a: mailbox really deleted */
+	CHANGE_USER,          /* a: user id */
+	CHANGE_UNUSER,        /* a: user id */
+	CHANGE_META,          /* a: user id (sieve scripts) */
+	CHANGE_QUOTA,         /* a: quota root */
+	CHANGE_ANNOTATION,    /* a: "" (server annotations) */
+	CHANGE_SEEN,          /* a: user id, b: uniqueid */
+	CHANGE_SUB,           /* a: user id, b: mailbox */
 };
 
 struct store_change {
