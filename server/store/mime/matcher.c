@@ -110,7 +110,7 @@ bool mime_matcher_body(struct mime_matcher *m, const struct mime_tree *tree)
 		return true;
 	for (uint32_t i = 0; i < tree->n_parts; i++) {
 		const struct mime_part *part = tree->parts[i];
-		if (i > 0 && part->envelope && mime_matcher_header(m, mime_part_header(tree, part)))
+		if (i > 0 && mime_matcher_header(m, mime_part_header(tree, part)))
 			return true;
 		if (mime_matcher_part(m, tree->message, part))
 			return true;

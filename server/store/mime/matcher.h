@@ -28,7 +28,8 @@ bool mime_matcher_header(struct mime_matcher *m, struct span header);
 /* The body of one part, if it is text. */
 bool mime_matcher_part(struct mime_matcher *m, struct span message, const struct mime_part *part);
 
-/* BODY: all text parts, and the headers of embedded messages, which are text to the reader. */
+/* BODY: all text parts, and the headers of parts and of embedded messages, as Cyrus does: there stand the
+ * names of attachments, and subjects that are text to the reader. */
 bool mime_matcher_body(struct mime_matcher *m, const struct mime_tree *tree);
 /* TEXT: that and the header. */
 bool mime_matcher_text(struct mime_matcher *m, const struct mime_tree *tree);

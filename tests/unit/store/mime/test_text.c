@@ -191,7 +191,8 @@ static void put_can_stop_and_nothing_remains(void **state UNUSED)
 	"preamble text\r\n--bound\r\n"                                                        \
 	"Content-Type: text/plain; charset=iso-8859-1\r\n\r\nGr\xfc\xdf"                      \
 	"e aus\r\nM\xfcnchen\r\n"                                                             \
-	"--bound\r\nContent-Type: image/png\r\n\r\npicture text\r\n"                          \
+	"--bound\r\nContent-Type: image/png; "                                                \
+	"name=\"=?utf-8?q?=C3=9Cbersicht.png?=\"\r\n\r\npicture text\r\n"                     \
 	"--bound\r\nContent-Type: message/rfc822\r\n\r\nSubject: inner subject\r\n\r\nin\r\n" \
 	"--bound--\r\n"
 
@@ -206,6 +207,7 @@ static void messages_are_matched(void **state UNUSED)
 		{"grusse aus munchen", true, true},
 		{"inner subject", true, true},
 		{"subject: inner", true, true},
+		{"name=\"übersicht.png", true, true},
 		{"jorg", true, false},
 		{"jörg <JOERG", true, false},
 		{"a folded subject", true, false},
