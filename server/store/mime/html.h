@@ -1,9 +1,9 @@
 /* html.h - the text a reader of an HTML part sees.
  *
  * Search looks at that, not at the markup: "two words" is found though the mail says "<b>two</b> words" or
- * "two&nbsp;words", and "font" or "style" does not find every HTML mail there is. (Cyrus searches the markup as it
- * stands; what that finds and this does not are words in attributes, links among them.) This is not a
- * browser:
+ * "two&nbsp;words", and "font" or "style" does not find every HTML mail there is. (Cyrus
+ * searches the markup as it stands; what that finds and this does not are words in attributes, links among
+ * them.) This is not a browser:
  *
  *	tags, comments, declarations	dropped; a blank in their place, but not for tags within words (b, span)
  *	script, style, template		dropped with all they hold

@@ -17,8 +17,8 @@
  * plain text. IMAP has no form for an empty multipart, and whoever opens the message wants to see what is
  * in it.
  *
- * Time is linear in the text: each line is looked at once, and compared by hash (boundary_private.h). Memory is
- * bounded by the limits: parts, and what one header may make us keep.
+ * Time is linear in the text: each line is looked at once, and compared by hash (boundary_private.h).
+ * Memory is bounded by the limits: parts, and what one header may make us keep.
  */
 #include "server/store/mime/structure.h"
 
