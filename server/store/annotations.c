@@ -13,10 +13,11 @@ struct collector {
 	struct pool *pool;
 	struct state_annotation *items;
 	size_t n, cap;
+	struct us_err *err;
 };
 
 static int collect(void *ctx, struct span key, struct span payload,
-		   const struct meta_stamp *stamp UNUSED, struct us_err *err)
+		   const struct meta_stamp *stamp UNUSED)
 {
 	struct collector *c = ctx;
 	struct state_annotation a = {0};
@@ -24,8 +25,8 @@ static int collect(void *ctx, struct span key, struct span payload,
 	int rc;
 
 	if (!annotation_key_split(key, &entry, &userid))
-		return us_fail(err, US_ECORRUPT, "a malformed key in the annotations");
-	rc = annotation_row_decode(payload, c->pool, &a, err);
+		return us_fail(c->err, US_ECORRUPT, "a malformed key in the annotations");
+	rc = annotation_row_decode(payload, c->pool, &a, c->err);
 	if (rc < 0)
 		return rc;
 	a.entry = pool_span(c->pool, entry);
@@ -38,13 +39,13 @@ static int collect(void *ctx, struct span key, struct span payload,
 int annotations_list(struct store *store, const struct storeid *id, struct pool *pool,
 		     const struct state_annotation **out, size_t *n_out, struct us_err *err)
 {
-	struct collector c = {.pool = pool};
+	struct collector c = {.pool = pool, .err = err};
 	struct buf prefix = BUF_INIT;
 	int rc;
 
 	annotation_key(id, SPAN_NULL, SPAN_NULL, &prefix);
-	rc = meta_prefix(store_meta(store), META_ANNOTATIONS, buf_span(&prefix), 0, collect, &c,
-			 err);
+	rc = meta_range_prefix(store_meta(store), META_ANNOTATIONS, buf_span(&prefix), 0, collect,
+			       &c, err);
 	buf_free(&prefix);
 	if (rc >= 0 && c.n) {
 		struct state_annotation *kept = pool_alloc(pool, us_mul_size(c.n, sizeof(*kept)));

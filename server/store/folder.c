@@ -330,7 +330,7 @@ struct lister {
 };
 
 static int list_one(void *ctx, struct span key, struct span payload,
-		    const struct meta_stamp *stamp UNUSED, struct us_err *err)
+		    const struct meta_stamp *stamp UNUSED)
 {
 	struct lister *l = ctx;
 	struct mailbox_row row;
@@ -339,9 +339,9 @@ static int list_one(void *ctx, struct span key, struct span payload,
 	pool_clear(l->pool);
 	buf_clear(&l->name);
 	mboxname_from_key(key, &l->name);
-	rc = mailbox_row_decode(payload, l->pool, &row, err);
-	return rc < 0 ? us_err_prefix(err, "%s", l->name.data)
-		      : l->fn(l->ctx, buf_span(&l->name), &row, err);
+	rc = mailbox_row_decode(payload, l->pool, &row, l->err);
+	return rc < 0 ? us_err_prefix(l->err, "%s", l->name.data)
+		      : l->fn(l->ctx, buf_span(&l->name), &row, l->err);
 }
 
 static int list_prefix(struct store *store, struct span prefix_key,
@@ -349,8 +349,9 @@ static int list_prefix(struct store *store, struct span prefix_key,
 				 struct us_err *err),
 		       void *ctx, struct us_err *err)
 {
-	struct lister l = {.fn = fn, .ctx = ctx, .pool = pool_new(), .name = BUF_INIT};
-	int rc = meta_prefix(store_meta(store), META_MAILBOXES, prefix_key, 0, list_one, &l, err);
+	struct lister l = {.fn = fn, .ctx = ctx, .pool = pool_new(), .name = BUF_INIT, .err = err};
+	int rc = meta_range_prefix(store_meta(store), META_MAILBOXES, prefix_key, 0, list_one, &l,
+				   err);
 
 	pool_free(&l.pool);
 	buf_free(&l.name);

@@ -486,15 +486,16 @@ struct newest {
 	struct span uniqueid;
 	struct tombstone_row row;
 	bool found;
+	struct us_err *err;
 };
 
 static int look_at_tombstone(void *ctx, struct span key, struct span payload UNUSED,
-			     const struct meta_stamp *stamp UNUSED, struct us_err *err)
+			     const struct meta_stamp *stamp UNUSED)
 {
 	struct newest *n = ctx;
 	struct span uniqueid = span_from(key, n->prefix);
 	struct tombstone_row row;
-	int rc = folder_tombstone(n->store, uniqueid, n->pool, &row, err);
+	int rc = folder_tombstone(n->store, uniqueid, n->pool, &row, n->err);
 
 	if (rc > 0 && (!n->found || row.time >= n->row.time)) {
 		n->found = true;
@@ -507,14 +508,14 @@ static int look_at_tombstone(void *ctx, struct span key, struct span payload UNU
 int folder_tombstone_by_name(struct store *store, struct span name, struct pool *pool,
 			     struct span *uniqueid, struct tombstone_row *out, struct us_err *err)
 {
-	struct newest n = {.store = store, .pool = pool};
+	struct newest n = {.store = store, .pool = pool, .err = err};
 	struct buf prefix = BUF_INIT;
 	int rc;
 
 	tombstone_name_key(name, SPAN_NULL, &prefix);
 	n.prefix = prefix.len;
-	rc = meta_prefix(store_meta(store), META_TOMBSTONES, buf_span(&prefix), 0,
-			 look_at_tombstone, &n, err);
+	rc = meta_range_prefix(store_meta(store), META_TOMBSTONES, buf_span(&prefix), 0,
+			       look_at_tombstone, &n, err);
 	buf_free(&prefix);
 	if (rc < 0)
 		return rc;

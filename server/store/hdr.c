@@ -2,6 +2,7 @@
 #include "server/store/hdr.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "server/base/dlist.h"

@@ -149,20 +149,21 @@ int quota_root_of(struct store *store, struct span name, struct buf *root, struc
 struct lister {
 	int (*fn)(void *ctx, const struct state_quota *quota, struct us_err *err);
 	void *ctx;
+	struct us_err *err;
 };
 
 static int list_one(void *ctx, struct span key, struct span payload,
-		    const struct meta_stamp *stamp UNUSED, struct us_err *err)
+		    const struct meta_stamp *stamp UNUSED)
 {
 	struct lister *l = ctx;
 	struct buf root = BUF_INIT;
 	struct state_quota row;
-	int rc = quota_row_decode(payload, &row, err);
+	int rc = quota_row_decode(payload, &row, l->err);
 
 	mboxname_from_key(key, &root);
 	row.root = buf_span(&root);
 	if (rc == 0)
-		rc = l->fn(l->ctx, &row, err);
+		rc = l->fn(l->ctx, &row, l->err);
 	buf_free(&root);
 	return rc;
 }
@@ -171,12 +172,12 @@ int quota_list(struct store *store, struct span prefix,
 	       int (*fn)(void *ctx, const struct state_quota *quota, struct us_err *err), void *ctx,
 	       struct us_err *err)
 {
-	struct lister l = {fn, ctx};
+	struct lister l = {fn, ctx, err};
 	struct buf key = BUF_INIT;
 	int rc;
 
 	mboxname_to_key(prefix, &key);
-	rc = meta_prefix(store_meta(store), META_QUOTA, buf_span(&key), 0, list_one, &l, err);
+	rc = meta_range_prefix(store_meta(store), META_QUOTA, buf_span(&key), 0, list_one, &l, err);
 	buf_free(&key);
 	return rc;
 }

@@ -11,6 +11,8 @@
 
 #include "server/base/io.h"
 #include "server/base/mem.h"
+#include "server/base/pool.h"
+#include "server/base/checksum.h"
 #include "server/store/lock.h"
 #include "server/store/mboxname.h"
 #include "server/store/meta/meta.h"

@@ -71,7 +71,7 @@ struct name_collector {
 };
 
 static int collect_name(void *ctx, struct span key, struct span payload UNUSED,
-			const struct meta_stamp *stamp UNUSED, struct us_err *err UNUSED)
+			const struct meta_stamp *stamp UNUSED)
 {
 	struct name_collector *c = ctx;
 	struct buf name = BUF_INIT;
@@ -103,8 +103,8 @@ int subscriptions_list(struct store *store, struct span userid, struct pool *poo
 
 	subscription_key(userid, SPAN_NULL, &prefix);
 	c.prefix = prefix.len;
-	rc = meta_prefix(store_meta(store), META_SUBSCRIPTIONS, buf_span(&prefix), 0, collect_name,
-			 &c, err);
+	rc = meta_range_prefix(store_meta(store), META_SUBSCRIPTIONS, buf_span(&prefix), 0,
+			       collect_name, &c, err);
 	buf_free(&prefix);
 	*out = keep(pool, c.items, c.n, sizeof(c.items[0]));
 	*n_out = c.n;
@@ -161,14 +161,15 @@ struct seen_collector {
 	size_t prefix;
 	struct state_seen *items;
 	size_t n, cap;
+	struct us_err *err;
 };
 
 static int collect_seen(void *ctx, struct span key, struct span payload,
-			const struct meta_stamp *stamp UNUSED, struct us_err *err)
+			const struct meta_stamp *stamp UNUSED)
 {
 	struct seen_collector *c = ctx;
 	struct state_seen row = {0};
-	int rc = seen_row_decode(payload, c->pool, &row, err);
+	int rc = seen_row_decode(payload, c->pool, &row, c->err);
 
 	if (rc < 0)
 		return rc;
@@ -181,13 +182,14 @@ static int collect_seen(void *ctx, struct span key, struct span payload,
 int seen_list(struct store *store, struct span userid, struct pool *pool,
 	      const struct state_seen **out, size_t *n_out, struct us_err *err)
 {
-	struct seen_collector c = {.pool = pool};
+	struct seen_collector c = {.pool = pool, .err = err};
 	struct buf prefix = BUF_INIT;
 	int rc;
 
 	seen_key(userid, SPAN_NULL, &prefix);
 	c.prefix = prefix.len;
-	rc = meta_prefix(store_meta(store), META_SEEN, buf_span(&prefix), 0, collect_seen, &c, err);
+	rc = meta_range_prefix(store_meta(store), META_SEEN, buf_span(&prefix), 0, collect_seen, &c,
+			       err);
 	buf_free(&prefix);
 	*out = keep(pool, c.items, c.n, sizeof(c.items[0]));
 	*n_out = c.n;
@@ -251,7 +253,7 @@ static int remove_quotas(struct store *store, struct span inbox, struct pool *po
 }
 
 static int collect_key(void *ctx, struct span key, struct span payload UNUSED,
-		       const struct meta_stamp *stamp UNUSED, struct us_err *err UNUSED)
+		       const struct meta_stamp *stamp UNUSED)
 {
 	struct names *names = ctx;
 
@@ -264,8 +266,8 @@ static int drop_rows(struct store *store, int table, struct span prefix, struct 
 		     struct meta_batch *batch, struct us_err *err)
 {
 	struct names names = {.pool = pool};
-	int rc = meta_prefix(store_meta(store), (enum meta_table)table, prefix, META_RANGE_KEYS,
-			     collect_key, &names, err);
+	int rc = meta_range_prefix(store_meta(store), (enum meta_table)table, prefix,
+				   META_NO_PAYLOADS, collect_key, &names, err);
 
 	for (size_t i = 0; i < names.n; i++)
 		meta_batch_del(batch, (enum meta_table)table, names.items[i]);

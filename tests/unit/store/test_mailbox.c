@@ -1,0 +1,457 @@
+/* test_mailbox.c - one mailbox: what a commit shows, to whom, when; compaction; repair after a death. */
+#include "tests/unit/store/rig.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "server/base/failpoint.h"
+#include "server/base/io.h"
+#include "server/store/cache.h"
+#include "server/store/mime/cache.h"
+
+#define MESSAGE                                                                        \
+	"From: bob@example.net\r\nSubject: test 1\r\nDate: Mon, 02 Feb 2026 10:01:00 " \
+	"+0000\r\n\r\nBody.\r\n"
+
+static void a_new_mailbox_is_empty(void **state)
+{
+	struct rig *rig = *state;
+	struct mailbox *m;
+
+	rig_create(rig, "user.bob");
+	assert_string_equal(rig->heard.data, "MAILBOX user.bob\n");
+	m = rig_mailbox(rig, "user.bob");
+	assert_int_equal(m->view.counters.exists, 0);
+	assert_int_equal(m->view.counters.sync_crc, 0);
+	assert_int_equal(m->view.counters.sync_crc_annot, SYNC_CRC_ANNOT_EMPTY);
+	assert_int_equal(mailbox_highestmodseq(m), 1);
+	assert_int_equal(m->row.foldermodseq, 1);
+	assert_true(llabs((long long)m->row.uidvalidity - time(NULL)) < 5);
+	assert_int_equal(m->row.uniqueid.len, 36);
+	mailbox_close(&m);
+}
+
+static void an_appended_message_is_all_there(void **state)
+{
+	struct rig *rig = *state;
+	struct mailbox *m;
+	const struct record *r;
+	struct buf file = BUF_INIT, cache = BUF_INIT;
+	struct mime_cache facts;
+	struct us_err err;
+	struct guid guid = guid_of(SPAN_LIT(MESSAGE));
+	struct stat st;
+
+	rig_create(rig, "user.bob");
+	buf_clear(&rig->heard);
+	assert_int_equal(rig_append(rig, "user.bob", MESSAGE, FLAG_FLAGGED), 1);
+	assert_string_equal(rig->heard.data, "APPEND user.bob\nMAILBOX user.bob\n");
+	assert_int_equal(rig_append(rig, "user.bob", MESSAGE "2\r\n", 0), 2);
+	m = rig_mailbox(rig, "user.bob");
+	rig_check_counters(m);
+	assert_int_equal(m->view.counters.exists, 2);
+	assert_int_equal(m->view.counters.first_unseen_uid, 1);
+	r = view_find(&m->view, 1);
+	assert_non_null(r);
+	assert_true(guid_eq(&r->guid, &guid));
+	assert_int_equal(r->size, strlen(MESSAGE));
+	assert_int_equal(r->modseq, 2);
+	assert_int_equal(r->createdmodseq, 2);
+	assert_int_equal(r->header_size, strlen(MESSAGE) - strlen("Body.\r\n"));
+	assert_int_equal(r->gmtime, 1770026460);
+	assert_ok(io_read_file(m->dir, "1.", 10000, &file, &err), &err);
+	assert_string_equal(file.data, MESSAGE);
+	assert_int_equal(fstatat(m->dir, "1.", &st, 0), 0);
+	assert_int_equal(st.st_mtim.tv_sec, 1769940000);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(cache_read(m, r, &cache), 1);
+	assert_ok(mime_cache_decode(buf_span(&cache), &facts, &err), &err);
+	assert_non_null(strstr(facts.envelope.ptr, "\"test 1\""));
+	buf_free(&file);
+	buf_free(&cache);
+	mailbox_close(&m);
+}
+
+static void readers_see_a_change_when_they_look(void **state)
+{
+	struct rig *rig = *state;
+	struct mailbox *m;
+	struct us_err err;
+
+	rig_create(rig, "user.bob");
+	m = rig_mailbox(rig, "user.bob");
+	assert_int_equal(mailbox_refresh(m, &err), 0);
+	rig_append(rig, "user.bob", MESSAGE, 0);
+	assert_int_equal(m->view.counters.exists, 0);
+	assert_int_equal(mailbox_refresh(m, &err), 1);
+	assert_int_equal(m->view.counters.exists, 1);
+	rig_flags(rig, "user.bob", 1, FLAG_SEEN, false);
+	assert_false(view_find(&m->view, 1)->system_flags & FLAG_SEEN);
+	assert_int_equal(mailbox_refresh(m, &err), 1);
+	assert_true(view_find(&m->view, 1)->system_flags & FLAG_SEEN);
+	assert_int_equal(mailbox_refresh(m, &err), 0);
+	mailbox_close(&m);
+}
+
+/* A random walk of appends, flags, expunges, unlinks and compactions keeps every sum right. */
+static void counters_follow_every_change(void **state)
+{
+	struct rig *rig = *state;
+	unsigned seed = 20261123;
+	uint32_t last = 0;
+	struct us_err err;
+
+	rig_create(rig, "user.bob");
+	for (int i = 0; i < 400; i++) {
+		unsigned what = (unsigned)rand_r(&seed) % 10;
+		uint32_t uid = last ? 1 + (unsigned)rand_r(&seed) % last : 0;
+		struct mailbox *m = rig_mailbox(rig, "user.bob");
+		const struct record *r = uid ? view_find(&m->view, uid) : NULL;
+		bool live = r && record_is_live(r);
+
+		if (what < 4 || !last) {
+			last = rig_append(rig, "user.bob", MESSAGE, (unsigned)rand_r(&seed) & 31);
+		} else if (what < 8 && live) {
+			rig_flags(rig, "user.bob", uid, (unsigned)rand_r(&seed) & 31, what == 7);
+		} else if (what == 8 && r && !live) {
+			struct commit *c;
+			assert_ok(mailbox_lock(m, &err), &err);
+			assert_ok(commit_begin(m, &c, &err), &err);
+			assert_ok(commit_unlink(c, uid, uid, &err), &err);
+			assert_ok(commit_finish(&c, &err), &err);
+			assert_null(view_find(&m->view, uid));
+			assert_int_equal(faccessat(m->dir, "1.", F_OK, 0),
+					 view_find(&m->view, 1) ? 0 : -1);
+		} else if (what == 9) {
+			assert_ok(mailbox_lock(m, &err), &err);
+			assert_ok(compact(m, &err), &err);
+		}
+		mailbox_close(&m);
+		m = rig_mailbox(rig, "user.bob");
+		rig_check_counters(m);
+		mailbox_close(&m);
+	}
+	assert_true(last > 100);
+}
+
+static void keywords_and_annotations_survive_compaction(void **state)
+{
+	struct rig *rig = *state;
+	struct mailbox *m;
+	struct commit *c;
+	struct record r;
+	unsigned bit, same;
+	size_t n;
+	struct us_err err;
+
+	rig_create(rig, "user.bob");
+	rig_append(rig, "user.bob", MESSAGE, 0);
+	m = rig_mailbox(rig, "user.bob");
+	assert_ok(mailbox_lock(m, &err), &err);
+	assert_ok(commit_begin(m, &c, &err), &err);
+	assert_ok(commit_flag_bit(c, SPAN_LIT("$Forwarded"), &bit, &err), &err);
+	assert_ok(commit_flag_bit(c, SPAN_LIT("$forwarded"), &same, &err), &err);
+	assert_int_equal(bit, same);
+	r = *view_find(&m->view, 1);
+	record_set_user_flag(&r, bit, true);
+	r.modseq = commit_modseq(c);
+	assert_ok(commit_put(c, &r, &err), &err);
+	assert_ok(commit_annotate(c, 1, SPAN_LIT("/comment"), SPAN_LIT(""), SPAN_LIT("shared"),
+				  r.modseq, &err),
+		  &err);
+	assert_ok(commit_annotate(c, 1, SPAN_LIT("/comment"), SPAN_LIT("bob"), SPAN_LIT("private"),
+				  r.modseq, &err),
+		  &err);
+	assert_ok(commit_annotate(c, 1, SPAN_LIT("/altsubject"), SPAN_LIT(""), SPAN_LIT("x"),
+				  r.modseq, &err),
+		  &err);
+	assert_ok(commit_annotate(c, 1, SPAN_LIT("/altsubject"), SPAN_LIT(""), SPAN_NULL, r.modseq,
+				  &err),
+		  &err);
+	assert_ok(commit_finish(&c, &err), &err);
+	rig_check_counters(m);
+	assert_int_equal(m->view.counters.annot_bytes, strlen("sharedprivate"));
+	for (int round = 0; round < 2; round++) {
+		const struct state_annotation *a = annots_of(&m->view.annots, 1, &n);
+		assert_int_equal(n, 2);
+		assert_span(a[0].value, "shared");
+		assert_span(a[1].userid, "bob");
+		assert_span(m->view.names.bit[bit].name, "$Forwarded");
+		assert_true(record_has_user_flag(view_find(&m->view, 1), bit));
+		assert_int_equal(view_find(&m->view, 1)->annot_bytes, strlen("sharedprivate"));
+		if (round == 0)
+			assert_ok(compact(m, &err), &err);
+		rig_check_counters(m);
+	}
+	mailbox_close(&m);
+}
+
+static void an_aborted_commit_leaves_nothing(void **state)
+{
+	struct rig *rig = *state;
+	struct mailbox *m;
+	struct us_err err;
+
+	rig_create(rig, "user.bob");
+	rig_append(rig, "user.bob", MESSAGE, 0);
+	rig->refuse = US_EBUSY;
+	assert_int_equal(rig_try_append(rig, "user.bob", MESSAGE "2", 0, NULL, &err), US_EBUSY);
+	assert_int_equal(rig_try_flags(rig, "user.bob", 1, FLAG_SEEN, true, &err), US_EBUSY);
+	rig->refuse = 0;
+	m = rig_mailbox(rig, "user.bob");
+	assert_int_equal(m->view.counters.exists, 1);
+	assert_int_equal(m->view.counters.last_uid, 1);
+	assert_int_equal(mailbox_highestmodseq(m), 2);
+	assert_int_equal(faccessat(m->dir, "2.", F_OK, 0), -1);
+	rig_check_counters(m);
+	mailbox_close(&m);
+	assert_int_equal(rig_append(rig, "user.bob", MESSAGE "3", 0), 2);
+}
+
+static void a_commit_of_many_frames_is_one(void **state)
+{
+	struct rig *rig = *state;
+	struct mailbox *m, *reader;
+	struct commit *c;
+	struct us_err err;
+	char value[3001];
+
+	memset(value, 'v', sizeof(value));
+	rig_create(rig, "user.bob");
+	rig_append(rig, "user.bob", MESSAGE, 0);
+	reader = rig_mailbox(rig, "user.bob");
+	m = rig_mailbox(rig, "user.bob");
+	assert_ok(mailbox_lock(m, &err), &err);
+	assert_ok(commit_begin(m, &c, &err), &err);
+	for (int i = 0; i < 1500; i++) {
+		char entry[32];
+		snprintf(entry, sizeof(entry), "/comment/%04d", i);
+		assert_ok(commit_annotate(c, 1, span_of(entry), SPAN_LIT(""),
+					  span_make(value, 3000), 3, &err),
+			  &err);
+	}
+	assert_int_equal(mailbox_refresh(reader, &err),
+			 0); /* frames are out, nothing is published */
+	assert_ok(commit_finish(&c, &err), &err);
+	assert_int_equal(mailbox_refresh(reader, &err), 1);
+	rig_check_counters(reader);
+	assert_int_equal(reader->view.annots.n, 1500);
+	mailbox_close(&m);
+	mailbox_close(&reader);
+}
+
+/* Let a child do it and die at that point; gives whether it died there. */
+static bool die_at(struct rig *rig, const char *point, int action,
+		   int (*what)(struct rig *rig, struct us_err *err))
+{
+	struct failpoint_page *page;
+	int status;
+	pid_t child;
+
+	store_close(&rig->store);
+	child = fork();
+	if (child == 0) {
+		struct us_err err;
+		page = us_malloc(sizeof(*page));
+		failpoint_page_init(page);
+		rig_open(rig);
+		snprintf(page->name, sizeof(page->name), "%s", point);
+		page->action = (uint32_t)action;
+		failpoint_use(page);
+		(void)what(rig, &err);
+		_exit(0);
+	}
+	waitpid(child, &status, 0);
+	rig_open(rig);
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+}
+
+static int append_one(struct rig *rig, struct us_err *err)
+{
+	return rig_try_append(rig, "user.bob", MESSAGE "new", 0, NULL, err);
+}
+
+static void a_durable_commit_is_rolled_forward(void **state)
+{
+	static const struct {
+		const char *point;
+		uint32_t exists;
+	} rows[] = {
+		{"store.commit.link", 1},       {"store.commit.sync_file", 1},
+		{"store.commit.sync_names", 1}, {"store.journal.write_frame", 1},
+		{"store.journal.sync", 2},
+	};
+	struct rig *rig = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char name[40];
+		struct mailbox *m;
+		struct us_err err;
+
+		snprintf(name, sizeof(name), "user.bob");
+		if (i)
+			assert_ok(folder_delete(rig->store, span_of(name), FOLDER_DELETE_NOW, &err),
+				  &err);
+		rig_create(rig, name);
+		rig_append(rig, name, MESSAGE, 0);
+		assert_true(die_at(rig, rows[i].point, FAILPOINT_KILL, append_one));
+		m = rig_mailbox(rig, name);
+		assert_ok(mailbox_lock(m, &err), &err);
+		if (m->view.counters.exists != rows[i].exists)
+			fail_msg("%s: %u messages", rows[i].point, m->view.counters.exists);
+		rig_check_counters(m);
+		mailbox_close(&m);
+		assert_int_equal(rig_append(rig, name, MESSAGE "after", 0), rows[i].exists + 1);
+	}
+}
+
+static void a_torn_frame_is_no_frame(void **state)
+{
+	struct rig *rig = *state;
+	struct mailbox *m;
+
+	rig_create(rig, "user.bob");
+	rig_append(rig, "user.bob", MESSAGE, 0);
+	assert_true(die_at(rig, "store.journal.write_frame", FAILPOINT_TORN, append_one));
+	assert_int_equal(rig_append(rig, "user.bob", MESSAGE "after", 0), 2);
+	m = rig_mailbox(rig, "user.bob");
+	assert_int_equal(m->view.counters.exists, 2);
+	rig_check_counters(m);
+	mailbox_close(&m);
+}
+
+static void another_boot_recovers_by_the_chain(void **state)
+{
+	struct rig *rig = *state;
+	struct mailbox *m;
+	struct counters before, peeked;
+	struct us_err err;
+
+	rig_create(rig, "user.bob");
+	for (int i = 0; i < 5; i++)
+		rig_append(rig, "user.bob", MESSAGE, 0);
+	rig_flags(rig, "user.bob", 2, FLAG_SEEN, true);
+	m = rig_mailbox(rig, "user.bob");
+	before = m->view.counters;
+	/* What a crash may leave of the words: anything. */
+	m->view.journal.header->publish_end = 12345;
+	m->view.journal.header->meta_pending = 99;
+	mailbox_close(&m);
+	store_close(&rig->store);
+	setenv("US_BOOT_ID", "another1", 1);
+	rig_open(rig);
+	m = rig_mailbox(rig, "user.bob");
+	assert_memory_equal(&m->view.counters, &before, sizeof(before));
+	rig_check_counters(m);
+	assert_ok(mailbox_peek(rig->store, &m->row, &peeked, &err), &err);
+	assert_memory_equal(&peeked, &before, sizeof(before));
+	mailbox_close(&m);
+	assert_int_equal(rig_append(rig, "user.bob", MESSAGE, 0), 6);
+	unsetenv("US_BOOT_ID");
+}
+
+static void a_failed_sync_poisons_until_recovered(void **state)
+{
+	static struct failpoint_page page;
+	struct rig *rig = *state;
+	struct partition *p;
+	struct mailbox *m;
+	struct us_err err;
+
+	rig_create(rig, "user.bob");
+	rig_append(rig, "user.bob", MESSAGE, 0);
+	failpoint_page_init(&page);
+	snprintf(page.name, sizeof(page.name), "store.journal.sync");
+	page.action = FAILPOINT_EIO;
+	failpoint_use(&page);
+	assert_int_equal(rig_try_append(rig, "user.bob", MESSAGE "2", 0, NULL, &err), US_EIO);
+	failpoint_use(NULL);
+	assert_int_equal(page.fired, 1);
+	assert_int_equal(rig_try_flags(rig, "user.bob", 1, FLAG_SEEN, false, &err), US_EIO);
+	m = rig_mailbox(rig, "user.bob"); /* reading goes on */
+	assert_int_equal(m->view.counters.exists, 1);
+	mailbox_close(&m);
+
+	p = store_default_partition(rig->store);
+	assert_ok(partition_recover(p, &err), &err);
+	m = rig_mailbox(rig, "user.bob");
+	assert_int_equal(m->view.counters.exists, 1); /* what was refused does not come to be */
+	mailbox_close(&m);
+	assert_int_equal(rig_append(rig, "user.bob", MESSAGE "3", 0), 2);
+	m = rig_mailbox(rig, "user.bob");
+	rig_check_counters(m);
+	mailbox_close(&m);
+}
+
+static void peek_is_the_same_as_looking(void **state)
+{
+	struct rig *rig = *state;
+	struct mailbox *m;
+	struct counters peeked;
+	struct us_err err;
+
+	rig_create(rig, "user.bob");
+	m = rig_mailbox(rig, "user.bob");
+	assert_ok(mailbox_peek(rig->store, &m->row, &peeked, &err), &err);
+	assert_memory_equal(&peeked, &m->view.counters, sizeof(peeked));
+	rig_append(rig, "user.bob", MESSAGE, 0);
+	assert_ok(mailbox_peek(rig->store, &m->row, &peeked, &err), &err);
+	assert_int_equal(peeked.exists, 1);
+	mailbox_close(&m);
+}
+
+static void a_copy_is_a_link(void **state)
+{
+	struct rig *rig = *state;
+	struct mailbox *from, *to;
+	struct commit_source source;
+	struct commit *c;
+	struct record r;
+	struct stat a, b;
+	uint32_t uid;
+	struct us_err err;
+
+	rig_create(rig, "user.bob");
+	rig_create(rig, "user.bob.Sent");
+	rig_append(rig, "user.bob", MESSAGE, FLAG_SEEN);
+	from = rig_mailbox(rig, "user.bob");
+	to = rig_mailbox(rig, "user.bob.Sent");
+	source = (struct commit_source){.mailbox = from, .uid = 1};
+	assert_ok(mailbox_lock(to, &err), &err);
+	assert_ok(commit_begin(to, &c, &err), &err);
+	r = *view_find(&from->view, 1);
+	r.uid = 0;
+	r.modseq = r.createdmodseq = 0;
+	assert_ok(commit_append(c, &r, &source, SPAN_NULL, &uid, &err), &err);
+	assert_ok(commit_finish(&c, &err), &err);
+	rig_check_counters(to);
+	assert_int_equal(fstatat(from->dir, "1.", &a, 0), 0);
+	assert_int_equal(fstatat(to->dir, "1.", &b, 0), 0);
+	assert_int_equal(a.st_ino, b.st_ino);
+	mailbox_close(&from);
+	mailbox_close(&to);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
+	const struct CMUnitTest tests[] = {
+		T(a_new_mailbox_is_empty),
+		T(an_appended_message_is_all_there),
+		T(readers_see_a_change_when_they_look),
+		T(counters_follow_every_change),
+		T(keywords_and_annotations_survive_compaction),
+		T(an_aborted_commit_leaves_nothing),
+		T(a_commit_of_many_frames_is_one),
+		T(a_durable_commit_is_rolled_forward),
+		T(a_torn_frame_is_no_frame),
+		T(another_boot_recovers_by_the_chain),
+		T(a_failed_sync_poisons_until_recovered),
+		T(peek_is_the_same_as_looking),
+		T(a_copy_is_a_link),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
