@@ -325,8 +325,7 @@ struct lister {
 	void *ctx;
 	struct pool *pool;
 	struct buf name;
-	struct span
-		below; /* key of a name and the separator: nothing else is wanted; empty: all is */
+	struct us_err *err;
 };
 
 static int list_one(void *ctx, struct span key, struct span payload,
