@@ -305,6 +305,50 @@ int folder_change(struct mailbox *m, const struct mailbox_row *wanted, struct me
 	return rc;
 }
 
+void folder_copy_row(struct mailbox *m)
+{
+	folder_write_hdr(m->store, m->dir, buf_span(&m->name), &m->view.names,
+			 m->view.counters.options);
+}
+
+static int put_entry_locked(struct store *store, struct span name, const struct mailbox_row *row,
+			    struct us_err *err)
+{
+	struct store_change change = {CHANGE_MAILBOX, name, SPAN_NULL};
+	struct pool *pool = pool_new();
+	struct mailbox_row old;
+	struct meta_batch batch;
+	uint64_t version = 0;
+	int rc = mailbox_row_get(store, name, pool, &old, &version, NULL, err);
+
+	meta_batch_init(&batch);
+	if (rc > 0 && mailbox_row_is_real(&old))
+		rc = us_fail(err, US_EEXIST, "%.*s is a mailbox here", SPAN_ARG(name));
+	folder_expect(&batch, name, version);
+	folder_put_row(&batch, name, row);
+	if (rc >= 0)
+		rc = store_announce(store, &change, 1, err);
+	if (rc == 0)
+		rc = meta_commit(store_meta(store), &batch, META_DURABLE, err);
+	meta_batch_fini(&batch);
+	pool_free(&pool);
+	return rc;
+}
+
+int folder_put_entry(struct store *store, struct span name, const struct mailbox_row *row,
+		     struct us_err *err)
+{
+	int lock, rc = mboxname_check_storable(name, err);
+
+	if (rc == 0)
+		rc = store_lock_namespace(store, name, STORE_EXCLUSIVE, &lock, err);
+	if (rc < 0)
+		return rc;
+	rc = put_entry_locked(store, name, row, err);
+	store_unlock_namespace(&lock);
+	return rc;
+}
+
 int folder_set_acl(struct mailbox *m, struct span acl, struct us_err *err)
 {
 	struct mailbox_row row = m->row;

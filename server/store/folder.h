@@ -38,6 +38,10 @@ int folder_create_locked(struct store *store, struct span name, const struct fol
 int folder_rename(struct store *store, struct span from, struct span to, struct span partition,
 		  uint32_t uidvalidity, struct us_err *err);
 
+/* The same by order of a peer: no modseq rises, his own follow. */
+int folder_rename_replicated(struct store *store, struct span from, struct span to,
+			     struct span partition, uint32_t uidvalidity, struct us_err *err);
+
 enum folder_delete_mode {
 	FOLDER_DELETE_NOW,   /* the bytes too */
 	FOLDER_DELETE_TRASH, /* the name at once, the bytes later: what a replica does */
@@ -54,6 +58,14 @@ int folder_delete_delayed(struct store *store, struct span name, struct buf *del
 int folder_change(struct mailbox *m, const struct mailbox_row *row, struct meta_batch *batch,
 		  struct us_err *err);
 int folder_set_acl(struct mailbox *m, struct span acl, struct us_err *err);
+
+/* Write the copy of the row in mbox.hdr again, after its row was changed by a commit's metadata half. */
+void folder_copy_row(struct mailbox *m);
+/* Make or replace an entry without a directory (an intermediate name), by order of a peer. US_EEXIST: that name is a mailbox. */
+int folder_put_entry(struct store *store, struct span name, const struct mailbox_row *row,
+		     struct us_err *err);
+/* The partition of ours that a peer's partition name stands for. */
+struct partition *folder_local_partition(struct store *store, struct span partition);
 
 /* PUT of a row under its name, and of by_uniqueid. */
 void folder_put_row(struct meta_batch *batch, struct span name, const struct mailbox_row *row);

@@ -159,6 +159,7 @@ struct move {
 	struct mailbox_row row;
 	struct partition *partition; /* where it goes; the old one if it stays */
 	uint64_t to_version;         /* of an intermediate entry there */
+	bool replicated;             /* modseqs are the peer's business */
 };
 
 static bool changes_partition(const struct move *v)
@@ -243,7 +244,8 @@ static int do_move(struct move *v, struct span partition, uint32_t uidvalidity, 
 		return rc;
 	v->row = v->m->row;
 	v->partition = v->m->partition;
-	v->row.foldermodseq = v->row.lastmodseq = mailbox_highestmodseq(v->m) + 1;
+	if (!v->replicated)
+		v->row.foldermodseq = v->row.lastmodseq = mailbox_highestmodseq(v->m) + 1;
 	v->row.mtime = store_now();
 	if (uidvalidity)
 		v->row.uidvalidity = uidvalidity;
@@ -270,9 +272,10 @@ static int do_move(struct move *v, struct span partition, uint32_t uidvalidity, 
 }
 
 static int rename_locked(struct store *store, struct span from, struct span to,
-			 struct span partition, uint32_t uidvalidity, struct us_err *err)
+			 struct span partition, uint32_t uidvalidity, bool replicated,
+			 struct us_err *err)
 {
-	struct move v = {.store = store, .to = to};
+	struct move v = {.store = store, .to = to, .replicated = replicated};
 	int rc = mailbox_open(store, from, &v.m, err);
 
 	if (rc == 0)
@@ -297,17 +300,30 @@ int folder_set_uidvalidity(struct mailbox *m, uint32_t uidvalidity, struct us_er
 	return commit_finish(&c, err);
 }
 
-int folder_rename(struct store *store, struct span from, struct span to, struct span partition,
-		  uint32_t uidvalidity, struct us_err *err)
+static int rename_under_locks(struct store *store, struct span from, struct span to,
+			      struct span partition, uint32_t uidvalidity, bool replicated,
+			      struct us_err *err)
 {
 	int lock[2], rc = store_lock_namespaces(store, from, to, STORE_EXCLUSIVE, lock, err);
 
 	if (rc < 0)
 		return rc;
-	rc = rename_locked(store, from, to, partition, uidvalidity, err);
+	rc = rename_locked(store, from, to, partition, uidvalidity, replicated, err);
 	store_unlock_namespace(&lock[1]);
 	store_unlock_namespace(&lock[0]);
 	return rc;
+}
+
+int folder_rename(struct store *store, struct span from, struct span to, struct span partition,
+		  uint32_t uidvalidity, struct us_err *err)
+{
+	return rename_under_locks(store, from, to, partition, uidvalidity, false, err);
+}
+
+int folder_rename_replicated(struct store *store, struct span from, struct span to,
+			     struct span partition, uint32_t uidvalidity, struct us_err *err)
+{
+	return rename_under_locks(store, from, to, partition, uidvalidity, true, err);
 }
 
 /* ---- delete ------------------------------------------------------------------------------------ */
