@@ -66,8 +66,6 @@ int csync_apply_sieve(struct csync_answer *a, const struct wire_command *c, stru
 int csync_apply_unsieve(struct csync_answer *a, const struct wire_command *c, struct us_err *err);
 int csync_apply_activate_sieve(struct csync_answer *a, const struct wire_command *c,
 			       struct us_err *err);
-int csync_sieve_list(struct csync *cs, struct span userid, struct pool *pool,
-		     const struct state_sieve **out, size_t *n_out, struct us_err *err);
 
 /* messages.c and apply_mailbox.c read their own values. */
 int csync_read_messages(struct csync_answer *a, struct dlist_lexer *lx, struct us_err *err);

@@ -5,6 +5,7 @@
 #include "server/base/io.h"
 #include "server/base/mem.h"
 #include "server/csync/csync_private.h"
+#include "server/csync/scripts.h"
 #include "server/store/annotations.h"
 #include "server/store/mboxname.h"
 #include "server/store/quota.h"
@@ -175,8 +176,7 @@ static int gather_meta(struct gathering *g, struct span userid, struct us_err *e
 	if (rc == 0)
 		rc = seen_list(store, userid, pool, &g->user.seen, &g->user.n_seen, err);
 	if (rc == 0 && !g->a->cs->sieve_mailbox)
-		rc = csync_sieve_list(g->a->cs, userid, pool, &g->user.sieve, &g->user.n_sieve,
-				      err);
+		rc = scripts_list(store, userid, pool, &g->user.sieve, &g->user.n_sieve, err);
 	return rc;
 }
 

@@ -11,140 +11,8 @@
 #include "server/base/io.h"
 #include "server/base/mem.h"
 #include "server/csync/csync_private.h"
+#include "server/csync/scripts.h"
 #include "server/store/mboxname.h"
-
-#define MOST_SCRIPT (1u << 20)
-
-static void sieve_mailbox(struct span userid, struct buf *out)
-{
-	mboxname_user_inbox(userid, out);
-	buf_add_str(out, ".#sieve");
-}
-
-/* The name before ".script" or ".bc"; SPAN_NULL if the file has another ending. */
-static struct span stem(struct span filename, const char *ending)
-{
-	size_t len = strlen(ending);
-
-	if (filename.len <= len || !span_is(span_from(filename, filename.len - len), ending))
-		return SPAN_NULL;
-	return span_make(filename.ptr, filename.len - len);
-}
-
-/* ---- reading ----------------------------------------------------------------------------------- */
-
-struct script {
-	uint32_t uid;
-	bool active;
-	int64_t date;
-	struct span name, content;
-};
-
-static struct span field(struct span header, const char *name)
-{
-	struct span line;
-
-	while (span_split(&header, '\n', &line))
-		if (span_starts_nocase(line, name))
-			return span_trim(span_make(line.ptr + strlen(name),
-						   line.len - strlen(name) -
-							   (line.ptr[line.len - 1] == '\r')));
-	return SPAN_NULL;
-}
-
-static int read_script(struct mailbox *m, const struct record *r, struct pool *pool,
-		       struct script *out, struct us_err *err)
-{
-	struct buf text = BUF_INIT;
-	char file[16];
-	struct span all;
-	size_t header = r->header_size;
-	int rc;
-
-	message_file_name(r->uid, file);
-	rc = io_read_file(m->dir, file, MOST_SCRIPT, &text, err);
-	if (rc == 0) {
-		all = pool_span(pool, buf_span(&text));
-		*out = (struct script){.uid = r->uid,
-				       .active = (r->system_flags & FLAG_FLAGGED) != 0,
-				       .date = record_internaldate(r),
-				       .name = field(span_make(all.ptr,
-							       header < all.len ? header : all.len),
-						     "Subject:"),
-				       .content = span_from(all, header)};
-	}
-	buf_free(&text);
-	return rc;
-}
-
-/* Live scripts of an open mailbox. */
-static int list_scripts(struct mailbox *m, struct pool *pool, struct script **out, size_t *n_out,
-			struct us_err *err)
-{
-	struct view_walk walk = view_walk(&m->view, 1);
-	const struct record *r;
-	size_t n = 0;
-	int rc = 0;
-
-	*out = pool_alloc(pool, us_mul_size(m->view.counters.exists + 1, sizeof(**out)));
-	while (rc == 0 && (r = view_next_live(&m->view, &walk))) {
-		rc = read_script(m, r, pool, &(*out)[n], err);
-		n += rc == 0 && (*out)[n].name.len;
-	}
-	*n_out = n;
-	return rc;
-}
-
-static int open_scripts(struct csync *cs, struct span userid, struct pool *pool, struct mailbox **m,
-			struct script **out, size_t *n_out, struct us_err *err)
-{
-	struct buf name = BUF_INIT;
-	int rc;
-
-	*n_out = 0;
-	sieve_mailbox(userid, &name);
-	rc = mailbox_open(cs->store, buf_span(&name), m, err);
-	buf_free(&name);
-	return rc == 0 ? list_scripts(*m, pool, out, n_out, err) : rc;
-}
-
-int csync_sieve_list(struct csync *cs, struct span userid, struct pool *pool,
-		     const struct state_sieve **out, size_t *n_out, struct us_err *err)
-{
-	struct state_sieve *lines;
-	struct script *scripts;
-	struct mailbox *m = NULL;
-	size_t n, k = 0;
-	int rc = open_scripts(cs, userid, pool, &m, &scripts, &n, err);
-
-	lines = pool_alloc(pool, us_mul_size(2 * n + 1, sizeof(*lines)));
-	for (size_t i = 0; rc == 0 && i < n; i++) {
-		lines[k++] = (struct state_sieve){.filename = span_of(
-							  pool_printf(pool, "%.*s.script",
-								      SPAN_ARG(scripts[i].name))),
-						  .last_update = scripts[i].date,
-						  .guid = guid_of(scripts[i].content)};
-		if (scripts[i].active)
-			lines[k++] =
-				(struct state_sieve){.filename = span_of(
-							     pool_printf(pool, "%.*s.bc",
-									 SPAN_ARG(
-										 scripts[i].name))),
-						     .active = true};
-	}
-	mailbox_close(&m);
-	*out = lines;
-	*n_out = k;
-	return rc == US_ENOENT ? 0 : rc;
-}
-
-static const struct script *find_script(const struct script *scripts, size_t n, struct span name)
-{
-	for (size_t i = 0; name.ptr && i < n; i++)
-		if (span_eq(scripts[i].name, name))
-			return &scripts[i];
-	return NULL;
-}
 
 int csync_get_fetch_sieve(struct csync_answer *a, const struct wire_command *c, struct us_err *err)
 {
@@ -153,9 +21,10 @@ int csync_get_fetch_sieve(struct csync_answer *a, const struct wire_command *c, 
 	struct script *scripts;
 	struct mailbox *m = NULL;
 	size_t n;
-	int rc = open_scripts(a->cs, c->u.sieve.userid, a->pool, &m, &scripts, &n, err);
+	int rc = scripts_open(a->cs->store, c->u.sieve.userid, a->pool, &m, &scripts, &n, err);
 
-	script = rc == 0 ? find_script(scripts, n, stem(c->u.sieve.script.filename, ".script"))
+	script = rc == 0 ? scripts_find(scripts, n,
+					scripts_stem(c->u.sieve.script.filename, ".script"))
 			 : NULL;
 	if (rc == 0 && !script)
 		rc = us_fail(err, US_ENOENT, "no script %.*s",
@@ -176,7 +45,7 @@ static int create_sieve_mailbox(struct csync *cs, struct span userid, struct us_
 	struct buf name = BUF_INIT, acl = BUF_INIT;
 	int rc;
 
-	sieve_mailbox(userid, &name);
+	scripts_mailbox(userid, &name);
 	acl_set(SPAN_NULL, userid, ACL_ALL, cs->host->deleteright, &acl);
 	options.acl = buf_span(&acl);
 	rc = folder_create(cs->store, buf_span(&name), &options, err);
@@ -254,11 +123,11 @@ static int edit_begin(struct edit *e, struct csync_answer *a, const struct wire_
 	*e = (struct edit){.cs = a->cs, .staged = {.fd = -1}};
 	rc = create_sieve_mailbox(a->cs, s->userid, err);
 	if (rc == 0)
-		rc = open_scripts(a->cs, s->userid, a->pool, &e->m, &e->scripts, &e->n, err);
+		rc = scripts_open(a->cs->store, s->userid, a->pool, &e->m, &e->scripts, &e->n, err);
 	if (rc == 0)
 		rc = mailbox_lock(e->m, err);
 	if (rc == 0)
-		rc = list_scripts(e->m, a->pool, &e->scripts, &e->n, err);
+		rc = scripts_read(e->m, a->pool, &e->scripts, &e->n, err);
 	if (rc == 0)
 		rc = commit_begin(e->m, &e->commit, err);
 	return rc;
@@ -277,7 +146,7 @@ static int edit_end(struct edit *e, int rc, struct us_err *err)
 static int replace_script(struct edit *e, const struct wire_sieve *s, struct span name,
 			  struct us_err *err)
 {
-	const struct script *old = find_script(e->scripts, e->n, name);
+	const struct script *old = scripts_find(e->scripts, e->n, name);
 	bool active = old && old->active;
 	struct stage *stage;
 	int rc = old ? put_flags(e->commit, e->m, old->uid, 0, true, err) : 0;
@@ -291,7 +160,7 @@ static int replace_script(struct edit *e, const struct wire_sieve *s, struct spa
 
 int csync_apply_sieve(struct csync_answer *a, const struct wire_command *c, struct us_err *err)
 {
-	struct span name = stem(c->u.sieve.script.filename, ".script");
+	struct span name = scripts_stem(c->u.sieve.script.filename, ".script");
 	struct edit e;
 	int rc;
 
@@ -307,7 +176,7 @@ int csync_apply_sieve(struct csync_answer *a, const struct wire_command *c, stru
 
 int csync_apply_unsieve(struct csync_answer *a, const struct wire_command *c, struct us_err *err)
 {
-	struct span name = stem(c->u.sieve.script.filename, ".script");
+	struct span name = scripts_stem(c->u.sieve.script.filename, ".script");
 	const struct script *old;
 	struct edit e;
 	int rc;
@@ -315,7 +184,7 @@ int csync_apply_unsieve(struct csync_answer *a, const struct wire_command *c, st
 	if (!name.len)
 		return 0;
 	rc = edit_begin(&e, a, &c->u.sieve, err);
-	old = rc == 0 ? find_script(e.scripts, e.n, name) : NULL;
+	old = rc == 0 ? scripts_find(e.scripts, e.n, name) : NULL;
 	if (old)
 		rc = put_flags(e.commit, e.m, old->uid, 0, true, err);
 	return edit_end(&e, rc, err);
@@ -331,7 +200,8 @@ int csync_apply_activate_sieve(struct csync_answer *a, const struct wire_command
 	int rc = edit_begin(&e, a, &c->u.sieve, err);
 
 	if (rc == 0 && on)
-		wanted = find_script(e.scripts, e.n, stem(c->u.sieve.script.filename, ".bc"));
+		wanted = scripts_find(e.scripts, e.n,
+				      scripts_stem(c->u.sieve.script.filename, ".bc"));
 	if (rc == 0 && on && !wanted)
 		rc = us_fail(err, US_EREMOTE, "no script for %.*s",
 			     SPAN_ARG(c->u.sieve.script.filename));

@@ -88,6 +88,12 @@ int folder_tombstone(struct store *store, struct span uniqueid, struct pool *poo
 int folder_tombstone_by_name(struct store *store, struct span name, struct pool *pool,
 			     struct span *uniqueid, struct tombstone_row *out, struct us_err *err);
 
+/* Every tombstone whose last name is `prefix` or begins with it (empty: all). Spans are valid during the call. */
+int folder_list_tombstones(struct store *store, struct span prefix,
+			   int (*fn)(void *ctx, struct span uniqueid,
+				     const struct tombstone_row *row, struct us_err *err),
+			   void *ctx, struct us_err *err);
+
 /* Move mailbox directories of a partition that no row claims to lost+found; gives how many. For start-up and repair. */
 int folder_collect_lost(struct store *store, struct partition *p, unsigned *n_out,
 			struct us_err *err);

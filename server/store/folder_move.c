@@ -541,3 +541,45 @@ int folder_tombstone_by_name(struct store *store, struct span name, struct pool 
 	}
 	return n.found;
 }
+
+struct tombstone_lister {
+	struct store *store;
+	int (*fn)(void *ctx, struct span uniqueid, const struct tombstone_row *row,
+		  struct us_err *err);
+	void *ctx;
+	struct pool *pool;
+	struct us_err *err;
+};
+
+/* Keys are 'N', name, NUL, uniqueid. */
+static int list_tombstone(void *ctx, struct span key, struct span payload UNUSED,
+			  const struct meta_stamp *stamp UNUSED)
+{
+	struct tombstone_lister *l = ctx;
+	struct span name, uniqueid = span_from(key, 1);
+	struct tombstone_row row;
+	int rc;
+
+	(void)span_split(&uniqueid, '\0', &name); /* a key has one */
+	pool_clear(l->pool);
+	rc = folder_tombstone(l->store, uniqueid, l->pool, &row, l->err);
+	return rc > 0 ? l->fn(l->ctx, uniqueid, &row, l->err) : rc;
+}
+
+int folder_list_tombstones(struct store *store, struct span prefix,
+			   int (*fn)(void *ctx, struct span uniqueid,
+				     const struct tombstone_row *row, struct us_err *err),
+			   void *ctx, struct us_err *err)
+{
+	struct tombstone_lister l = {store, fn, ctx, pool_new(), err};
+	struct buf key = BUF_INIT;
+	int rc;
+
+	buf_add_char(&key, 'N');
+	mboxname_to_key(prefix, &key);
+	rc = meta_range_prefix(store_meta(store), META_TOMBSTONES, buf_span(&key), META_NO_PAYLOADS,
+			       list_tombstone, &l, err);
+	pool_free(&l.pool);
+	buf_free(&key);
+	return rc;
+}

@@ -1,0 +1,74 @@
+/* link.h - the connection to a replica: found, secured, logged in; commands go out, answers come in.
+ *
+ *	connect --> greeting --> [STARTTLS] --> AUTHENTICATE --> [COMPRESS] --> CAPABILITIES --> [FORCE] --> work --> EXIT
+ *
+ * The other end is a sync_server, or an imapd that lends an administrator the same commands; the greeting tells which, and
+ * nothing above this file knows. One command is out at a time, its answer read to the last line before the next.
+ */
+#ifndef US_SYNC_CLIENT_LINK_H
+#define US_SYNC_CLIENT_LINK_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "reconcile/wire.h"
+#include "server/base/conf.h"
+#include "server/base/err.h"
+#include "server/base/pool.h"
+
+struct sasl_cli_library;
+struct link; /* opaque */
+
+/* What the configuration and the command line say about the other end; all borrowed. */
+struct link_config {
+	const char *target; /* host[:port][/tls][/noauth], or a path */
+	const char *port;   /* sync_port; NULL: by the protocol */
+	const char *authname, *password, *realm;
+	const char *mechs; /* only these; NULL: any */
+	bool try_imap;
+	bool need_compress; /* -z */
+	bool force;         /* -O */
+	int connect_ms, answer_ms;
+	const char *tls_cert, *tls_key, *tls_ca_file, *tls_ca_dir, *tls_versions, *tls_ciphers;
+	struct sasl_cli_library *sasl;
+	const volatile sig_atomic_t *stop;
+	bool wire_dump; /* -v -v: every line on standard error */
+};
+
+/* US_EAUTH: not let in, for good as long as nothing is changed; US_ENOTSUP: -z, and no compression. Other codes: try again later. */
+int link_open(const struct link_config *config, struct link **out, struct us_err *err);
+/* Say goodbye, if that is still possible, and close. */
+void link_close(struct link **link);
+
+bool link_has_sieve_mailbox(const struct link *link);
+/* Octets that crossed since the last call. */
+void link_octets(struct link *link, uint64_t *sent, uint64_t *received);
+
+/* Where the parts of an answer go; any of it may be NULL or absent. Items live in the pool. */
+struct link_reader {
+	struct pool *pool;
+	int (*item)(void *ctx, const struct wire_item *item, struct us_err *err);
+	void *ctx;
+	const struct wire_record_sink *records;
+	const struct wire_file_sink *files;
+};
+
+/* Send a command and read its answer. 0: OK. Else what the replica said (wire_answer.h), or US_ECLOSED, US_ETIMEOUT, US_EIO: the link
+ * is of no more use (link_is_lost()). */
+int link_call(struct link *link, const struct wire_command *command,
+	      const struct link_reader *reader, struct us_err *err);
+
+/* The same for the two that stream. begin gives the writer; after each large piece link_push(); for a file's octets
+ * link_send_file() right after dlist_put_file(); then end, which reads the answer. */
+struct dlist_writer *link_begin(struct link *link, enum wire_kind kind);
+void link_push(struct link *link);
+int link_send_file(struct link *link, int fd, uint64_t size, struct us_err *err);
+int link_end(struct link *link, const struct link_reader *reader, struct us_err *err);
+
+int link_restart(struct link *link, struct us_err *err); /* staged bodies are forgotten */
+int link_ping(struct link *link, struct us_err *err);
+/* Is a result the link's end rather than an object's failure? */
+bool link_is_lost(int code);
+
+#endif

@@ -1,0 +1,31 @@
+/* local.h - this side's state, as the plain data that is compared.
+ *
+ * Before a state is read, local_settle() lets everything that was announced before come to its end: whoever announced a
+ * change held locks from before the announcement until it was committed or given up.
+ */
+#ifndef US_SYNC_CLIENT_LOCAL_H
+#define US_SYNC_CLIENT_LOCAL_H
+
+#include "server/base/err.h"
+#include "server/base/pool.h"
+#include "server/store/state.h"
+#include "server/store/store.h"
+
+/* Wait for changes of these mailboxes that are under way. */
+int local_settle_mailboxes(struct store *store, const struct span *names, size_t n,
+			   struct us_err *err);
+/* The same for all of a user's (empty: of nobody's). */
+int local_settle_user(struct store *store, struct span userid, struct us_err *err);
+
+/* All of a user: headers of his mailboxes, quota roots, subscriptions, seen, tombstones; scripts only without sieve_mailbox.
+ * *exists: he has an INBOX. It lives in pool. */
+int local_user(struct store *store, struct span userid, bool sieve_mailbox, struct pool *pool,
+	       struct state_user *out, bool *exists, struct us_err *err);
+/* Those of the names that are mailboxes here, as headers. */
+int local_mailboxes(struct store *store, const struct span *names, size_t n, struct pool *pool,
+		    struct state_user *out, struct us_err *err);
+/* Everything about removed mailboxes below `prefix`, for state_user.tombstones. */
+int local_tombstones(struct store *store, struct span prefix, struct pool *pool,
+		     struct state_user *out, struct us_err *err);
+
+#endif
