@@ -1,0 +1,71 @@
+/* sync_private.h - what the files of sync.h share. */
+#ifndef US_SYNC_CLIENT_SYNC_PRIVATE_H
+#define US_SYNC_CLIENT_SYNC_PRIVATE_H
+
+#include "reconcile/attempt.h"
+#include "reconcile/decide_folders.h"
+#include "reconcile/decide_full.h"
+#include "reconcile/decide_mailbox.h"
+#include "reconcile/decide_steps.h"
+#include "reconcile/order.h"
+#include "server/store/mailbox.h"
+#include "sync_client/sync.h"
+
+/* ---- update.c ---------------------------------------------------------------------------------- */
+
+/* One mailbox on its way. */
+struct update {
+	struct sync *s;
+	struct pool *pool; /* of the pass */
+	struct span name;
+	struct mailbox *m; /* open while it is worked on */
+	struct state_mailbox local;
+	struct state_mailbox replica;    /* as known */
+	bool there;                      /* it is on the replica */
+	struct wire_names reserve_names; /* where the replica may find bodies */
+	enum order_part part;
+	struct mailbox_decision d;
+	struct steps_plan plan;
+	size_t step;
+	bool needs_full; /* records the replica may have are gone here */
+};
+
+int update_begin(struct update *u, struct sync *s, const struct folders_update *f,
+		 const struct wire_names *reserve_names, struct pool *pool, struct us_err *err);
+void update_end(struct update *u);
+/* Would it add, would it take away? Decides the first attempt on the way. */
+int update_look_ahead(struct update *u, struct order_item *out, struct us_err *err);
+/* Send that part of it, with as many attempts as it takes. */
+int update_run(struct update *u, enum order_part part, struct us_err *err);
+/* Open the mailbox again and take its header as it is now. */
+int update_refresh(struct update *u, bool recount, struct us_err *err);
+
+/* A record of the mailbox as the plain data of the wire, in a pool that the caller clears. */
+typedef int update_record_fn(void *ctx, const struct state_record *r, struct us_err *err);
+/* Every record that decide_sends_record() chooses, in UID order. */
+int update_each(struct update *u, update_record_fn *fn, void *ctx, struct us_err *err);
+
+/* ---- full.c ------------------------------------------------------------------------------------ */
+int full_compare(struct update *u, struct us_err *err);
+
+/* ---- bodies.c ---------------------------------------------------------------------------------- */
+
+/* Ask for the bodies of this mailbox's records above `from`, so far unasked. */
+int bodies_want(struct sync *s, struct mailbox *m, struct span partition, uint32_t from,
+		const struct wire_names *names, struct us_err *err);
+/* Send all questions that wait. */
+int bodies_ask(struct sync *s, const struct wire_names *names, struct us_err *err);
+/* Upload what the step of an update needs and the replica has not got. */
+int bodies_upload(struct update *u, struct us_err *err);
+
+/* ---- meta.c ------------------------------------------------------------------------------------ */
+int meta_send(struct sync *s, const struct state_user *local, const struct state_user *replica,
+	      bool quotas, struct pool *pool, struct us_err *err);
+
+/* ---- lock.c ------------------------------------------------------------------------------------ */
+
+/* The lock two clients of one replica exclude each other by, for one user (empty: shared mailboxes). */
+int sync_lock(struct sync *s, struct span userid, int *out, struct us_err *err);
+void sync_unlock(int *lock);
+
+#endif

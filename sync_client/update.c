@@ -1,0 +1,307 @@
+/* update.c - one mailbox: decided, divided into steps, sent; and again in another way if the replica refuses.
+ *
+ *	first attempt	says on what state of the replica it is based
+ *	repeat		the replica's state asked for anew, our sums counted anew, nothing said
+ *	full		all records of both sides compared (full.c), then a repeat carries the result over
+ *
+ * The mailbox is read without a lock, as of one moment: each attempt opens its view anew. What changes meanwhile has a
+ * log line of its own.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/base/log.h"
+#include "server/base/mem.h"
+#include "server/store/commit.h"
+#include "server/store/snapshot.h"
+#include "sync_client/sync_private.h"
+
+#define PUSH_FROM 65536
+
+/* ---- the mailbox here ---------------------------------------------------------------------------- */
+
+int update_refresh(struct update *u, bool recount, struct us_err *err)
+{
+	int rc;
+
+	mailbox_close(&u->m);
+	rc = mailbox_open(u->s->store, u->name, &u->m, err);
+	if (rc == 0)
+		rc = snapshot_mailbox(u->m, u->pool, &u->local, err);
+	if (rc == 0 && recount)
+		snapshot_recount(u->m, &u->local.sync_crc, &u->local.sync_crc_annot);
+	/* Another mailbox of that name is another pass's business. */
+	if (rc == 0 && !span_eq(u->local.uniqueid, u->m->row.uniqueid))
+		rc = us_fail(err, US_EMOVED, "%.*s was replaced here", SPAN_ARG(u->name));
+	return rc == US_ENOENT ? us_fail(err, US_EMOVED, "%.*s is gone here", SPAN_ARG(u->name))
+			       : rc;
+}
+
+/* Records are visited in two walks, so that old parts of a large mailbox are passed over: changed ones below the
+ * replica's LAST_UID, then all above it. */
+static int visit(struct update *u, struct view_walk walk, uint32_t from, uint32_t to,
+		 update_record_fn *fn, void *ctx, struct us_err *err)
+{
+	struct pool *scratch = pool_new();
+	const struct record *r;
+	int rc = 0;
+
+	while (rc == 0 && (r = view_next(&u->m->view, &walk))) {
+		struct state_record record;
+		if (r->uid < from)
+			continue;
+		if (r->uid > to)
+			break;
+		pool_clear(scratch);
+		snapshot_record(u->m, r, scratch, &record);
+		if (decide_sends_record(&u->d, &record))
+			rc = fn(ctx, &record, err);
+	}
+	pool_free(&scratch);
+	return rc;
+}
+
+int update_each(struct update *u, update_record_fn *fn, void *ctx, struct us_err *err)
+{
+	struct view *v = &u->m->view;
+	uint32_t above = u->d.above_uid;
+	int rc = visit(u, view_walk_since(v, u->d.since), 1, above, fn, ctx, err);
+
+	if (rc == 0 && above < UINT32_MAX)
+		rc = visit(u, view_walk(v, above + 1), above + 1, UINT32_MAX, fn, ctx, err);
+	if (rc == 0 && v->corrupt)
+		rc = us_fail(err, US_ECORRUPT, "%.*s has records with wrong checksums",
+			     SPAN_ARG(u->name));
+	return rc;
+}
+
+/* ---- deciding ------------------------------------------------------------------------------------ */
+
+static void decide(struct update *u, bool first, bool recounted)
+{
+	struct state_mailbox local = u->local;
+
+	if (u->part == ORDER_ADDITIONS)
+		local.deletedmodseq = 0; /* additions come before what must go */
+	decide_mailbox(&local, u->there ? &u->replica : NULL, &u->s->options, first, recounted,
+		       &u->d);
+}
+
+/* "The sums alone differ": they are counted from the records before that is believed. */
+static void decide_counting(struct update *u, bool first)
+{
+	decide(u, first, !first);
+	if (u->d.step != MAILBOX_RECOUNT)
+		return;
+	snapshot_recount(u->m, &u->local.sync_crc, &u->local.sync_crc_annot);
+	decide(u, first, /* recounted */ true);
+}
+
+struct listing {
+	struct steps_record *items;
+	size_t n, cap;
+};
+
+static int list_record(void *ctx, const struct state_record *r, struct us_err *err UNUSED)
+{
+	struct listing *l = ctx;
+
+	us_grow(&l->items, l->n, &l->cap, sizeof(l->items[0]));
+	l->items[l->n++] = (struct steps_record){r->uid, r->expunged, r->modseq};
+	return 0;
+}
+
+static int divide(struct update *u, struct us_err *err)
+{
+	struct listing l = {0};
+	int rc = update_each(u, list_record, &l, err);
+
+	if (rc == 0)
+		decide_steps(&u->d, l.items, l.n, u->s->options.batch, u->part != ORDER_WHOLE,
+			     u->pool, &u->plan);
+	u->step = 0;
+	free(l.items);
+	return rc;
+}
+
+/* ---- values of the replica that are taken here ----------------------------------------------------- */
+
+static int take_values(struct update *u, struct us_err *err)
+{
+	const struct mailbox_decision *d = &u->d;
+	int rc;
+
+	if (!d->take_uidvalidity && !d->take_raclmodseq && !d->take_foldermodseq)
+		return 0;
+	rc = mailbox_lock(u->m, err);
+	if (rc == 0)
+		rc = folder_take_values(u->m, d->take_uidvalidity, d->take_raclmodseq,
+					d->take_foldermodseq, err);
+	mailbox_unlock(u->m);
+	return rc;
+}
+
+/* ---- sending ------------------------------------------------------------------------------------- */
+
+struct sending {
+	struct update *u;
+	struct dlist_writer *w;
+};
+
+static int send_record(void *ctx, const struct state_record *r, struct us_err *err UNUSED)
+{
+	struct sending *g = ctx;
+	struct update *u = g->u;
+
+	if (!decide_step_has(&u->d, &u->plan, &u->plan.steps[u->step], r))
+		return 0;
+	wire_put_record(g->w, r);
+	if (g->w->out->len > PUSH_FROM)
+		link_push(u->s->link);
+	return 0;
+}
+
+static int send_step(struct update *u, struct us_err *err)
+{
+	enum wire_form form = u->plan.steps[u->step].final ? WIRE_APPLY : WIRE_APPLY_PARTIAL;
+	struct state_mailbox header;
+	struct sending g = {.u = u};
+	struct us_err why = US_ERR_INIT;
+	int rc = bodies_upload(u, err), walked;
+
+	if (rc < 0)
+		return rc;
+	decide_step_header(&u->d, u->there ? &u->replica : NULL, &u->plan, u->step, &header);
+	g.w = link_begin(u->s->link, WIRE_APPLY_MAILBOX);
+	wire_begin_mailbox(g.w, &header, form);
+	walked = update_each(u, send_record, &g, &why);
+	wire_end_mailbox(g.w, &header, form);
+	rc = link_end(u->s->link, NULL, err);
+	if (rc == 0 && walked < 0) {
+		if (err)
+			*err = why;
+		rc = walked;
+	}
+	return rc;
+}
+
+static int send_steps(struct update *u, struct us_err *err)
+{
+	size_t end = u->part == ORDER_ADDITIONS ? u->plan.n_additions : u->plan.n;
+	int rc = 0;
+
+	for (; rc == 0 && u->step < end; u->step += rc == 0)
+		rc = send_step(u, err);
+	return rc;
+}
+
+/* Before records are compared and stale ones go: what is new, if the replica takes it. */
+static int send_additions_only(struct update *u, struct us_err *err)
+{
+	int rc;
+
+	u->part = ORDER_ADDITIONS;
+	rc = divide(u, err);
+	if (rc == 0 && u->plan.gains)
+		rc = send_steps(u, err);
+	return rc == 0 || rc == US_ECHECKSUM ? ATTEMPT_NEEDS_FULL : rc;
+}
+
+static int send(struct update *u, bool first, struct us_err *err)
+{
+	int rc;
+
+	if (first && u->part == ORDER_REMOVALS) /* as decided before */
+		return u->needs_full ? ATTEMPT_NEEDS_FULL : send_steps(u, err);
+	decide_counting(u, first);
+	rc = take_values(u, err);
+	if (rc < 0 || u->d.step == MAILBOX_SAME)
+		return rc;
+	sync_say(u->s, "MAILBOX %.*s", SPAN_ARG(u->name));
+	if (u->d.step == MAILBOX_FULL)
+		return send_additions_only(u, err);
+	rc = divide(u, err);
+	return rc == 0 ? send_steps(u, err) : rc;
+}
+
+/* ---- attempts ------------------------------------------------------------------------------------ */
+
+static int take_mailbox(void *ctx, const struct wire_item *item, struct us_err *err UNUSED)
+{
+	struct update *u = ctx;
+
+	if (item->kind != WIRE_ITEM_MAILBOX)
+		return 0;
+	u->replica = item->u.mailbox.state;
+	u->there = true;
+	return 0;
+}
+
+static int repeat(struct update *u, struct us_err *err)
+{
+	struct wire_command c = {.kind = WIRE_GET_MAILBOXES, .u.names = {&u->name, 1}};
+	struct link_reader reader = {.pool = u->pool, .item = take_mailbox, .ctx = u};
+	int rc;
+
+	u->there = false;
+	u->part = ORDER_WHOLE;
+	rc = link_call(u->s->link, &c, &reader, err);
+	if (rc == 0)
+		rc = update_refresh(u, /* recount */ true, err);
+	return rc == 0 ? send(u, /* first */ false, err) : rc;
+}
+
+int update_run(struct update *u, enum order_part part, struct us_err *err)
+{
+	struct attempt attempt = attempt_begin(u->s->options.force);
+	int rc = 0;
+
+	u->part = part;
+	while (attempt.step != ATTEMPT_DONE) {
+		if (attempt.step == ATTEMPT_FIRST)
+			rc = send(u, /* first */ true, err);
+		else if (attempt.step == ATTEMPT_REPEAT)
+			rc = repeat(u, err);
+		else
+			rc = full_compare(u, err);
+		(void)attempt_next(&attempt, rc);
+	}
+	if (attempt.result < 0)
+		us_err_prefix(err, "%.*s", SPAN_ARG(u->name));
+	return attempt.result;
+}
+
+int update_begin(struct update *u, struct sync *s, const struct folders_update *f,
+		 const struct wire_names *reserve_names, struct pool *pool, struct us_err *err)
+{
+	*u = (struct update){.s = s,
+			     .pool = pool,
+			     .name = f->local->name,
+			     .reserve_names = *reserve_names};
+	if (f->replica) {
+		u->replica = *f->replica;
+		u->there = true;
+	}
+	return update_refresh(u, false, err);
+}
+
+void update_end(struct update *u)
+{
+	mailbox_close(&u->m);
+}
+
+int update_look_ahead(struct update *u, struct order_item *out, struct us_err *err)
+{
+	int rc;
+
+	*out = (struct order_item){.skip = false};
+	u->part = ORDER_REMOVALS; /* kept apart, so that it is known whether there are any */
+	decide_counting(u, true);
+	u->needs_full = u->there && u->local.deletedmodseq > u->replica.highestmodseq;
+	if (u->d.step == MAILBOX_SAME && !u->needs_full)
+		return 0;
+	rc = divide(u, err);
+	out->gains = u->plan.gains;
+	out->losses = u->plan.losses || u->needs_full;
+	return rc;
+}
