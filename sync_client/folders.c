@@ -132,6 +132,19 @@ struct updates {
 	struct result result;
 };
 
+/* Do the headers alone say that there is nothing to do? */
+static bool is_same(const struct sync *s, const struct folders_update *f)
+{
+	struct mailbox_decision d;
+
+	if (!f->replica)
+		return false;
+	decide_mailbox(f->local, f->replica, &s->options, /* first */ true, /* recounted */ false,
+		       &d);
+	return d.step == MAILBOX_SAME && !d.take_uidvalidity && !d.take_raclmodseq &&
+	       !d.take_foldermodseq;
+}
+
 /* What each update would do. Mailboxes are opened one at a time: a user may have thousands. */
 static int look_ahead(struct updates *x, struct us_err *err)
 {
@@ -146,6 +159,8 @@ static int look_ahead(struct updates *x, struct us_err *err)
 				return rc;
 			continue;
 		}
+		if (is_same(x->s, f))
+			continue;
 		rc = update_begin(&x->list[i], x->s, f, &x->plan->reserve_names, x->pool, &why);
 		if (rc == 0)
 			rc = update_look_ahead(&x->list[i], &x->items[i], &why);

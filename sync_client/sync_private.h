@@ -8,6 +8,7 @@
 #include "reconcile/decide_mailbox.h"
 #include "reconcile/decide_steps.h"
 #include "reconcile/order.h"
+#include "server/store/folder.h"
 #include "server/store/mailbox.h"
 #include "sync_client/sync.h"
 

@@ -59,6 +59,10 @@ int folder_change(struct mailbox *m, const struct mailbox_row *row, struct meta_
 		  struct us_err *err);
 int folder_set_acl(struct mailbox *m, struct span acl, struct us_err *err);
 
+/* Take what a replica has that is ahead of us: uidvalidity, raclmodseq, foldermodseq (0: leave it). The mailbox is locked; nothing else
+ * of it changes. */
+int folder_take_values(struct mailbox *m, uint32_t uidvalidity, uint64_t raclmodseq,
+		       uint64_t foldermodseq, struct us_err *err);
 /* Write the copy of the row in mbox.hdr again, after its row was changed by a commit's metadata half. */
 void folder_copy_row(struct mailbox *m);
 /* Make or replace an entry without a directory (an intermediate name), by order of a peer. US_EEXIST: that name is a mailbox. */

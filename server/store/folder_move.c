@@ -300,6 +300,35 @@ int folder_set_uidvalidity(struct mailbox *m, uint32_t uidvalidity, struct us_er
 	return commit_finish(&c, err);
 }
 
+int folder_take_values(struct mailbox *m, uint32_t uidvalidity, uint64_t raclmodseq,
+		       uint64_t foldermodseq, struct us_err *err)
+{
+	struct mailbox_row row = m->row;
+	struct meta_batch batch;
+	struct commit *c;
+	int rc;
+
+	row.uidvalidity = uidvalidity ? uidvalidity : row.uidvalidity;
+	row.raclmodseq = raclmodseq ? raclmodseq : row.raclmodseq;
+	row.foldermodseq = foldermodseq ? foldermodseq : row.foldermodseq;
+	meta_batch_init(&batch);
+	folder_put_row(&batch, buf_span(&m->name), &row);
+	rc = commit_begin(m, &c, err);
+	if (rc == 0) {
+		struct counters *n = commit_counters(c);
+		n->uidvalidity = row.uidvalidity;
+		n->raclmodseq = row.raclmodseq;
+		commit_meta(c, &batch, /* lazy */ false);
+		rc = commit_finish(&c, err);
+	}
+	meta_batch_fini(&batch);
+	if (rc == 0)
+		rc = mailbox_refresh_row(m, err);
+	if (rc == 0)
+		folder_copy_row(m);
+	return rc;
+}
+
 static int rename_under_locks(struct store *store, struct span from, struct span to,
 			      struct span partition, uint32_t uidvalidity, bool replicated,
 			      struct us_err *err)

@@ -373,3 +373,27 @@ int users_list(struct store *store, int (*fn)(void *ctx, struct span userid, str
 
 	return folder_list(store, SPAN_NULL, list_if_inbox, &l, err);
 }
+
+struct removed_lister {
+	int (*fn)(void *ctx, struct span userid, struct us_err *err);
+	void *ctx;
+	struct us_err *err;
+};
+
+static int list_removed(void *ctx, struct span key, struct span payload UNUSED,
+			const struct meta_stamp *stamp UNUSED)
+{
+	struct removed_lister *l = ctx;
+
+	return l->fn(l->ctx, span_from(key, 1), l->err);
+}
+
+int users_list_removed(struct store *store,
+		       int (*fn)(void *ctx, struct span userid, struct us_err *err), void *ctx,
+		       struct us_err *err)
+{
+	struct removed_lister l = {fn, ctx, err};
+
+	return meta_range_prefix(store_meta(store), META_TOMBSTONES, SPAN_LIT("U"),
+				 META_NO_PAYLOADS, list_removed, &l, err);
+}
