@@ -48,14 +48,18 @@ struct failpoint_page {
 	} hit[FAILPOINT_HITS];
 };
 
-/* A pointer to the one record of a name; listed by failpoint_list() in whatever program links it. */
+/* A pointer to the one record of a name; listed by failpoint_list() in whatever program links it. (The
+ * empty asm: clang 14 takes this for a constant where it initializes a local struct, and then gives the
+ * address of a record that is all zeros.) */
 #define FP(NAME)                                                                  \
 	({                                                                        \
 		static const struct failpoint fp_ __attribute__((used)) = {NAME}; \
 		static const struct failpoint *const fpp_                         \
 			__attribute__((section("us_failpoints"), used)) = &fp_;   \
+		const struct failpoint *fpv_ = &fp_;                              \
 		(void)fpp_;                                                       \
-		&fp_;                                                             \
+		__asm__("" : "+r"(fpv_));                                         \
+		fpv_;                                                             \
 	})
 
 /* Map the page named by US_FAILPOINTS, if any. Called once, early, by every program. */

@@ -69,6 +69,17 @@ static void failpoint_list_names_each_once(void **state UNUSED)
 	assert_int_equal(seen, 1);
 }
 
+/* As in struct io_replace_points: more than one, in the initializer of a local struct. */
+static void points_keep_their_names_in_an_initializer(void **state UNUSED)
+{
+	struct {
+		const struct failpoint *a, *b;
+	} points = {FP("test.initializer.a"), FP("test.initializer.b")};
+
+	assert_string_equal(points.a->name, "test.initializer.a");
+	assert_string_equal(points.b->name, "test.initializer.b");
+}
+
 static void torn_write_leaves_half_and_dies(void **state UNUSED)
 {
 	char path[] = "/tmp/us-torn-XXXXXX";
@@ -110,6 +121,7 @@ int main(void)
 		cmocka_unit_test(failpoint_acts_once_after_the_countdown),
 		cmocka_unit_test(failpoint_records_hits),
 		cmocka_unit_test(failpoint_list_names_each_once),
+		cmocka_unit_test(points_keep_their_names_in_an_initializer),
 		cmocka_unit_test(torn_write_leaves_half_and_dies),
 		cmocka_unit_test(armed_io_fails_with_that_errno),
 	};
