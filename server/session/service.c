@@ -1,0 +1,195 @@
+/* service.c - see service.h. From main() to the loop: options, configuration, privileges, initialisation. */
+#include "server/session/service.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "server/base/child.h"
+#include "server/base/conf.h"
+#include "server/base/failpoint.h"
+#include "server/base/log.h"
+#include "server/base/mem.h"
+#include "server/base/process.h"
+#include "server/session/service_private.h"
+
+#define DEBUGGER_VERBOSE 30 /* CYRUS_VERBOSE above this: */
+#define DEBUGGER_WAIT_S  15 /* time to attach one */
+
+struct starting {
+	const struct service *service;
+	struct service_env env;
+	char *config_path;
+	char program[4096];
+	bool on_stdio; /* -X */
+};
+
+/* ---- options ---------------------------------------------------------------------------------- */
+
+static int usage(const struct service *service)
+{
+	log_event(LOG_ERR, "service.usage", LF_TEXT("usage error"));
+	fprintf(stderr, "usage: %s [-C imapd.conf] [-X] [-D] [-U uses] [-T seconds]%s%s\n",
+		service->name, service->options ? " and of its own: " : "",
+		service->options ? service->options : "");
+	return EX_USAGE;
+}
+
+/* Options come one in a word, as a Cyrus's service wants them: what would mean two things to the two is an
+ * error for both. `before`: optind when this option was looked for. */
+static bool stands_alone(int before)
+{
+	return optind == before + (optarg ? 2 : 1);
+}
+
+static int take_option(struct starting *s, int letter)
+{
+	struct us_err err;
+
+	switch (letter) {
+	case 'C':
+		free(s->config_path);
+		s->config_path = us_strdup(optarg);
+		return 0;
+	case 'X':
+		s->on_stdio = true;
+		return 0;
+	case 'D':
+	case 'U':
+	case 'T':
+		return 0;
+	case '?':
+		return usage(s->service);
+	default:
+		break;
+	}
+	if (!s->service->option)
+		return usage(s->service);
+	if (s->service->option(s->service->ctx, letter, optarg, &err) == 0)
+		return 0;
+	fprintf(stderr, "%s: %s\n", s->service->name, err.text);
+	return usage(s->service);
+}
+
+static int read_options(struct starting *s, int argc, char **argv)
+{
+	const char *own = s->service->options ? s->service->options : "";
+	char *letters = us_asprintf("C:U:T:DX%s", own);
+	int letter, before, status = 0;
+
+	optind = 1;
+	while (before = optind, status == 0 && (letter = getopt(argc, argv, letters)) != -1) {
+		if (letter != '?' && !stands_alone(before)) {
+			fprintf(stderr, "%s: -%c: options must stand in words of their own\n",
+				s->service->name, letter);
+			status = EX_USAGE;
+		} else {
+			status = take_option(s, letter);
+		}
+	}
+	free(letters);
+	return status ? status : optind < argc ? usage(s->service) : 0;
+}
+
+/* ---- what surrounds us ------------------------------------------------------------------------ */
+
+static bool has_listener(void)
+{
+	int listening = 0;
+	socklen_t len = sizeof(listening);
+
+	return getsockopt(CHILD_LISTEN_FD, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 &&
+	       listening;
+}
+
+static void look_around(struct starting *s)
+{
+	const char *name = getenv(CHILD_ENV_SERVICE);
+	ssize_t n = readlink("/proc/self/exe", s->program, sizeof(s->program) - 1);
+
+	s->program[n > 0 ? n : 0] = '\0';
+	s->env.name = name && *name ? name : s->service->name;
+	s->env.id = (int)child_env_number(CHILD_ENV_ID, 0);
+	s->env.unclean = child_env_number(CHILD_ENV_UNCLEAN, 0) != 0;
+	s->env.config_path = s->config_path;
+	s->env.alone = s->on_stdio || !has_listener();
+}
+
+/* ---- configuration and privileges ------------------------------------------------------------- */
+
+static int drop_privileges(const struct starting *s, struct us_err *err)
+{
+	struct process_user user;
+	int rc;
+
+	if (geteuid() != 0)
+		return 0;
+	rc = process_user_find(conf_str(s->env.conf, CONF_cyrus_user),
+			       conf_str(s->env.conf, CONF_cyrus_group), &user, err);
+	return rc < 0 ? rc : process_become(&user, err);
+}
+
+/* The log is opened by whom it will belong to; what goes wrong before is told by stderr and syslog. */
+static int initialise(struct starting *s, struct us_err *err)
+{
+	const struct service *service = s->service;
+	int rc;
+
+	rc = conf_load(s->env.config_path, s->env.name, &s->env.conf, err);
+	if (rc == 0)
+		rc = process_set_umask(conf_str(s->env.conf, CONF_umask), err);
+	if (rc == 0 && service->init_as_root)
+		rc = service->init_as_root(service->ctx, &s->env, err);
+	if (rc == 0)
+		rc = drop_privileges(s, err);
+	if (rc < 0)
+		return rc;
+	conf_open_log(s->env.conf, s->env.name);
+	if (child_env_number(CHILD_ENV_VERBOSE, 0) > 0)
+		log_set_debug(true);
+	return service->init ? service->init(service->ctx, &s->env, err) : 0;
+}
+
+static void wait_for_debugger(void)
+{
+	if (child_env_number(CHILD_ENV_VERBOSE, 0) > DEBUGGER_VERBOSE)
+		sleep(DEBUGGER_WAIT_S);
+}
+
+static int serve(const struct starting *s)
+{
+	int status;
+
+	if (s->env.alone)
+		return service_serve(s->service, &s->env, STDIN_FILENO, STDOUT_FILENO);
+	status = service_accept_loop(s->service, &s->env, s->program);
+	if (s->service->shutdown)
+		s->service->shutdown(s->service->ctx);
+	return status;
+}
+
+int service_run(const struct service *service, int argc, char **argv)
+{
+	struct starting s = {.service = service};
+	struct us_err err = US_ERR_INIT;
+	int status;
+
+	failpoint_init();
+	status = read_options(&s, argc, argv);
+	if (status == 0) {
+		process_title_init(argc, argv);
+		process_signals_catch();
+		look_around(&s);
+		wait_for_debugger();
+		if (initialise(&s, &err) < 0)
+			us_fatal(us_err_exit(err.code), "%s", err.text);
+		status = serve(&s);
+		conf_free(&s.env.conf);
+	}
+	free(s.config_path);
+	return status;
+}
