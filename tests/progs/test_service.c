@@ -5,7 +5,7 @@
  *	abort		dies of SIGABRT, without a core
  *	anything else	comes back as it is
  *
- * Options of its own: -g greeting, put before the banner line; -b file, dies at start while there is such a file.
+ * Options of its own: -g word, greets with it; -b file, dies at start while there is such a file.
  */
 #include <stdbool.h>
 #include <signal.h>
