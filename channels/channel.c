@@ -221,11 +221,13 @@ void channel_note_octets(struct channel *ch, uint64_t sent, uint64_t received)
 	__atomic_add_fetch(&ch->page->octets_received, received, __ATOMIC_RELAXED);
 }
 
-void channel_note_taken(struct channel *ch, struct synclog_position end, uint64_t lines,
+void channel_note_taken(struct channel *ch, const struct synclog_position *end, uint64_t lines,
 			int64_t oldest_ns)
 {
-	store(&ch->page->taken_generation, end.generation);
-	store(&ch->page->taken_offset, end.offset);
+	if (end) {
+		store(&ch->page->taken_generation, end->generation);
+		store(&ch->page->taken_offset, end->offset);
+	}
 	store(&ch->page->lines_waiting, lines);
 	store(&ch->page->oldest_ns, (uint64_t)oldest_ns);
 }
@@ -235,12 +237,15 @@ void channel_note_lines(struct channel *ch, uint64_t lines_waiting)
 	store(&ch->page->lines_waiting, lines_waiting);
 }
 
-void channel_note_confirmed(struct channel *ch, struct synclog_position end, int64_t oldest_ns)
+void channel_note_confirmed(struct channel *ch, const struct synclog_position *end,
+			    int64_t oldest_ns)
 {
 	uint64_t now = now_ns(), lag = oldest_ns > 0 ? now - (uint64_t)oldest_ns : 0;
 
-	store(&ch->page->confirmed_generation, end.generation);
-	store(&ch->page->confirmed_offset, end.offset);
+	if (end) {
+		store(&ch->page->confirmed_generation, end->generation);
+		store(&ch->page->confirmed_offset, end->offset);
+	}
 	store(&ch->page->lines_waiting, 0);
 	store(&ch->page->oldest_ns, 0);
 	store(&ch->page->last_success_ns, now);

@@ -78,11 +78,13 @@ void channel_figures(const struct channel *ch, struct channel_figures *out);
 void channel_note_client(struct channel *ch, uint64_t pid);
 void channel_note_connection(struct channel *ch);
 void channel_note_octets(struct channel *ch, uint64_t sent, uint64_t received); /* to be added */
-void channel_note_taken(struct channel *ch, struct synclog_position end, uint64_t lines,
+/* The lines before `end` (NULL: a log whose position is not known) are in work. */
+void channel_note_taken(struct channel *ch, const struct synclog_position *end, uint64_t lines,
 			int64_t oldest_ns);
 void channel_note_lines(struct channel *ch, uint64_t lines_waiting);
-/* Everything before `end` is on the replica; `oldest_ns` is when its oldest line was written. */
-void channel_note_confirmed(struct channel *ch, struct synclog_position end, int64_t oldest_ns);
+/* Everything before `end` (NULL: not known) is on the replica; `oldest_ns` is when its oldest line was written. */
+void channel_note_confirmed(struct channel *ch, const struct synclog_position *end,
+			    int64_t oldest_ns);
 void channel_note_error(struct channel *ch, const struct us_err *err);
 void channel_note_aside(struct channel *ch, uint64_t users);
 

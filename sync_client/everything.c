@@ -29,11 +29,9 @@ static void add(struct list *l, struct span s)
 
 struct walk {
 	struct sync *s;
-	struct span prefix;
+	const struct sync_walk *how;
 	struct pool *pool;
 	struct list users, gone_users, mailboxes, removed, roots;
-	void (*failed)(void *ctx, const char *line, const struct us_err *why);
-	void *ctx;
 };
 
 /* ---- what there is -------------------------------------------------------------------------------- */
@@ -42,7 +40,7 @@ static int note_user(void *ctx, struct span userid, struct us_err *err UNUSED)
 {
 	struct walk *w = ctx;
 
-	if (userid.len >= w->prefix.len && span_eq(span_make(userid.ptr, w->prefix.len), w->prefix))
+	if (userid.len >= w->how->prefix.len && span_eq(span_make(userid.ptr, w->how->prefix.len), w->how->prefix))
 		add(&w->users, userid);
 	return 0;
 }
@@ -92,62 +90,96 @@ static int note_root(void *ctx, const struct state_quota *quota, struct us_err *
 	return 0;
 }
 
+static int note_gone_root(void *ctx, struct span root, struct us_err *err UNUSED)
+{
+	struct walk *w = ctx;
+
+	if (!is_owned(w, root))
+		add(&w->roots, root);
+	return 0;
+}
+
 static int gather(struct walk *w, struct us_err *err)
 {
 	struct store *store = w->s->store;
 	int rc = users_list(store, note_user, w, err);
 
-	if (rc == 0 && !w->prefix.len)
+	if (rc == 0 && !w->how->prefix.len)
 		rc = users_list_removed(store, note_gone_user, w, err);
-	if (rc == 0 && !w->prefix.len)
+	if (rc == 0 && !w->how->prefix.len)
 		rc = folder_list(store, SPAN_NULL, note_mailbox, w, err);
-	if (rc == 0 && !w->prefix.len)
+	if (rc == 0 && !w->how->prefix.len)
 		rc = folder_list_tombstones(store, SPAN_NULL, note_removed, w, err);
-	if (rc == 0 && !w->prefix.len)
+	if (rc == 0 && !w->how->prefix.len)
 		rc = quota_list(store, SPAN_NULL, note_root, w, err);
+	if (rc == 0 && !w->how->prefix.len)
+		rc = quota_list_removed(store, note_gone_root, w, err);
 	return rc;
 }
 
 /* ---- what is done --------------------------------------------------------------------------------- */
 
-/* An object's failure is told and passed over; the link's ends the walk. */
-static int after(struct walk *w, int rc, const char *kind, struct span object,
-		 const struct us_err *why, struct us_err *err)
+/* An object over which the link is lost that often is itself what is wrong. */
+#define MOST_LOSSES 3
+
+typedef int sync_object_fn(struct sync *s, struct span object, struct us_err *err);
+
+struct kind {
+	enum synclog_kind kind;
+	sync_object_fn *fn;
+	bool restart; /* what was staged for it is forgotten afterwards */
+};
+
+static void tell_failure(struct walk *w, const struct kind *kind, struct span object,
+			 const struct us_err *why)
 {
-	if (rc == 0)
-		return 0;
-	if (link_is_lost(rc)) {
-		if (err)
-			*err = *why;
-		return rc;
-	}
-	if (w->failed) {
-		struct synclog_record record = {SYNCLOG_USER, {object}, 1};
-		struct buf line = BUF_INIT;
-		for (int k = 0; k < SYNCLOG_KINDS; k++)
-			if (strcmp(synclog_kind_name((enum synclog_kind)k), kind) == 0)
-				record.kind = (enum synclog_kind)k;
-		if (synclog_format(&record, &line, NULL) == 0)
-			buf_truncate(&line, line.len - 1);
-		w->failed(w->ctx, line.data, why);
-		buf_free(&line);
-	}
-	return 0;
+	struct synclog_record record = {kind->kind, {object}, 1};
+	struct buf line = BUF_INIT;
+
+	if (synclog_format(&record, &line, NULL) == 0)
+		w->how->failed(w->how->ctx, span_make(line.data, line.len - 1), why);
+	buf_free(&line);
 }
 
-static int each(struct walk *w, const struct list *l, const char *kind,
-		int (*fn)(struct sync *s, struct span object, struct us_err *err), bool restart,
-		struct us_err *err)
+static int restart(struct sync *s, struct us_err *err)
 {
+	reserve_restart(s->reserve);
+	return link_restart(s->link, err);
+}
+
+/* Do it; if the link is lost on the way, get another and do it again. 0 even if the object failed. */
+static int one(struct walk *w, const struct kind *kind, struct span object, struct us_err *err)
+{
+	for (int losses = 0;; losses++) {
+		struct us_err why = US_ERR_INIT;
+		int rc = kind->fn(w->s, object, &why);
+
+		if (rc == 0 && kind->restart)
+			rc = restart(w->s, &why);
+		if (rc == 0)
+			return 0;
+		if (link_is_lost(rc)) {
+			rc = w->how->reconnect(w->how->ctx, err);
+			if (rc < 0)
+				return rc;
+			if (losses + 1 < MOST_LOSSES)
+				continue;
+		}
+		tell_failure(w, kind, object, &why);
+		return 0;
+	}
+}
+
+static int each(struct walk *w, const struct list *l, enum synclog_kind log_kind,
+		sync_object_fn *fn, bool restarts, struct us_err *err)
+{
+	struct kind kind = {log_kind, fn, restarts};
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < l->n; i++) {
-		struct us_err why = US_ERR_INIT;
-		rc = after(w, fn(w->s, l->items[i], &why), kind, l->items[i], &why, err);
-		if (rc == 0 && restart) {
-			rc = link_restart(w->s->link, err);
-			reserve_restart(w->s->reserve);
-		}
+		rc = one(w, &kind, l->items[i], err);
+		if (rc == 0 && w->how->between)
+			rc = w->how->between(w->how->ctx, err);
 	}
 	return rc;
 }
@@ -162,31 +194,34 @@ static int one_mailbox(struct sync *s, struct span name, struct us_err *err)
 	return sync_mailboxes(s, &name, 1, err);
 }
 
+static int annotations(struct sync *s, struct span object UNUSED, struct us_err *err)
+{
+	return sync_server_annotations(s, err);
+}
+
 static int do_all(struct walk *w, struct us_err *err)
 {
-	struct us_err why = US_ERR_INIT;
-	int rc = each(w, &w->mailboxes, "MAILBOX", one_mailbox, true, err);
+	static struct span server = {"", 0};
+	const struct list the_server = {.items = &server, .n = w->how->prefix.len ? 0 : 1};
+	int rc = each(w, &w->mailboxes, SYNCLOG_MAILBOX, one_mailbox, true, err);
 
 	if (rc == 0)
-		rc = each(w, &w->users, "USER", one_user, true, err);
+		rc = each(w, &w->users, SYNCLOG_USER, one_user, true, err);
 	if (rc == 0)
-		rc = each(w, &w->roots, "QUOTA", sync_quota, false, err);
-	if (rc == 0 && !w->prefix.len)
-		rc = after(w, sync_server_annotations(w->s, &why), "ANNOTATION", SPAN_LIT(""), &why,
-			   err);
+		rc = each(w, &w->roots, SYNCLOG_QUOTA, sync_quota, false, err);
 	if (rc == 0)
-		rc = each(w, &w->removed, "UNMAILBOX", sync_removed_mailbox, false, err);
+		rc = each(w, &the_server, SYNCLOG_ANNOTATION, annotations, false, err);
 	if (rc == 0)
-		rc = each(w, &w->gone_users, "UNUSER", sync_removed_user, false, err);
+		rc = each(w, &w->removed, SYNCLOG_UNMAILBOX, sync_removed_mailbox, false, err);
+	if (rc == 0)
+		rc = each(w, &w->gone_users, SYNCLOG_UNUSER, sync_removed_user, false, err);
 	return rc;
 }
 
-int sync_everything(struct sync *s, struct span prefix,
-		    void (*failed)(void *ctx, const char *line, const struct us_err *why),
-		    void *ctx, struct us_err *err)
+int sync_everything(struct sync *s, const struct sync_walk *how, struct us_err *err)
 {
 	struct pool *pool = pool_new();
-	struct walk w = {.s = s, .prefix = prefix, .pool = pool, .failed = failed, .ctx = ctx};
+	struct walk w = {.s = s, .how = how, .pool = pool};
 	struct list *lists[] = {&w.users, &w.gone_users, &w.mailboxes, &w.removed, &w.roots};
 	int rc;
 

@@ -328,6 +328,7 @@ static int connect_to(const struct link_config *config, const char *port, bool m
 		rc = connect_open(&target, port, config->connect_ms, config->stop, &fd, err);
 	if (rc < 0)
 		return rc;
+	connect_limit_silence(fd, config->silence_ms);
 	settings.read_timeout_ms = settings.write_timeout_ms = config->answer_ms;
 	settings.stop = config->stop;
 	link = us_calloc(1, sizeof(*link));
@@ -335,6 +336,7 @@ static int connect_to(const struct link_config *config, const char *port, bool m
 	*own = *config;
 	own->try_imap = may_be_imap;
 	link->config = own;
+	link->fd = fd;
 	link->stream = stream_new(fd, fd, &settings);
 	link->local = is_this_machine(&target);
 	buf_init(&link->mechs, 0);
@@ -379,6 +381,11 @@ void link_close(struct link **linkp)
 	free((void *)link->config);
 	free(link);
 	*linkp = NULL;
+}
+
+int link_fd(const struct link *link)
+{
+	return link->fd;
 }
 
 bool link_has_sieve_mailbox(const struct link *link)

@@ -30,6 +30,7 @@ struct link_config {
 	bool need_compress; /* -z */
 	bool force;         /* -O */
 	int connect_ms, answer_ms;
+	int silence_ms; /* give the link up if their machine acknowledges nothing for so long */
 	const char *tls_cert, *tls_key, *tls_ca_file, *tls_ca_dir, *tls_versions, *tls_ciphers;
 	struct sasl_cli_library *sasl;
 	const volatile sig_atomic_t *stop;
@@ -41,6 +42,8 @@ int link_open(const struct link_config *config, struct link **out, struct us_err
 /* Say goodbye, if that is still possible, and close. */
 void link_close(struct link **link);
 
+/* Readable while no command is out: the replica has closed the link, or says that it will. */
+int link_fd(const struct link *link);
 bool link_has_sieve_mailbox(const struct link *link);
 /* Octets that crossed since the last call. */
 void link_octets(struct link *link, uint64_t *sent, uint64_t *received);

@@ -11,6 +11,7 @@ struct tls_context;
 struct link {
 	const struct link_config *config;
 	struct stream *stream;
+	int fd; /* its socket, to be watched */
 	struct tls_context *tls;
 	struct dlist_lexer lexer;
 	bool imap; /* commands have tags and the prefix SYNC */

@@ -112,32 +112,33 @@ static int add_item(void *ctx, const struct wire_item *item, struct us_err *err)
 	return wire_user_add(ctx, item, err);
 }
 
-static int meta_locked(struct sync *s, struct span userid, struct pool *pool, struct us_err *err)
+static int meta_locked(struct sync *s, struct span userid, bool *exists, struct pool *pool,
+		       struct us_err *err)
 {
 	struct wire_command c = {.kind = WIRE_GET_META, .u.name = userid};
 	struct wire_user there = {.pool = pool, .state.userid = userid};
 	struct link_reader reader = {.pool = pool, .item = add_item, .ctx = &there};
 	struct state_user here;
-	bool exists;
 	int rc = local_settle_user(s->store, userid, err);
 
 	if (rc == 0)
-		rc = local_user(s->store, userid, s->options.sieve_mailbox, pool, &here, &exists,
+		rc = local_user(s->store, userid, s->options.sieve_mailbox, pool, &here, exists,
 				err);
-	if (rc < 0 || !exists)
+	if (rc < 0 || !*exists)
 		return rc;
 	sync_say(s, "META %.*s", SPAN_ARG(userid));
 	rc = link_call(s->link, &c, &reader, err);
 	return rc == 0 ? meta_send(s, &here, &there.state, /* quotas */ false, pool, err) : rc;
 }
 
-int sync_meta(struct sync *s, struct span userid, struct us_err *err)
+int sync_meta(struct sync *s, struct span userid, bool *exists, struct us_err *err)
 {
+	bool ignored;
 	struct pool *pool = pool_new();
 	int lock, rc = sync_lock(s, userid, &lock, err);
 
 	if (rc == 0)
-		rc = meta_locked(s, userid, pool, err);
+		rc = meta_locked(s, userid, exists ? exists : &ignored, pool, err);
 	sync_unlock(&lock);
 	pool_free(&pool);
 	return rc;

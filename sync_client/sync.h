@@ -44,8 +44,8 @@ void sync_attach(struct sync *s, struct link *link);
 int sync_user(struct sync *s, struct span userid, bool *exists, struct us_err *err);
 /* These mailboxes, of any owner; none is removed. */
 int sync_mailboxes(struct sync *s, const struct span *names, size_t n, struct us_err *err);
-/* Seen state, subscriptions, scripts of a user. */
-int sync_meta(struct sync *s, struct span userid, struct us_err *err);
+/* Seen state, subscriptions, scripts of a user; exists as above. */
+int sync_meta(struct sync *s, struct span userid, bool *exists, struct us_err *err);
 
 /* One object each, as the lines of a log name them. */
 int sync_quota(struct sync *s, struct span root, struct us_err *err);
@@ -55,12 +55,20 @@ int sync_subscription(struct sync *s, struct span userid, struct span name, stru
 int sync_removed_mailbox(struct sync *s, struct span name, struct us_err *err);
 int sync_removed_user(struct sync *s, struct span userid, struct us_err *err);
 
-/* Everything: users, shared mailboxes, quota roots, server annotations, removals. `prefix`: only users whose id begins with
- * it (empty: all). failed (may be NULL) is called for each object that could not be made equal; the walk goes on unless
- * the link is lost. 0 even then if that was all. */
-int sync_everything(struct sync *s, struct span prefix,
-		    void (*failed)(void *ctx, const char *line, const struct us_err *why),
-		    void *ctx, struct us_err *err);
+/* A walk over everything. */
+struct sync_walk {
+	struct span prefix; /* only users whose id begins so; empty: all, and all that is nobody's */
+	/* That object could not be made equal; the walk goes on. The line is a sync log's, without its end. */
+	void (*failed)(void *ctx, struct span line, const struct us_err *why);
+	/* The link was lost: attach another one, then the object is tried again; or fail, and the walk ends. */
+	int (*reconnect)(void *ctx, struct us_err *err);
+	/* Between two objects. May be NULL. */
+	int (*between)(void *ctx, struct us_err *err);
+	void *ctx;
+};
+
+/* Everything: users, shared mailboxes, quota roots, server annotations, removals. 0 even if objects failed. */
+int sync_everything(struct sync *s, const struct sync_walk *walk, struct us_err *err);
 
 /* Say what is done: "MAILBOX user.bob". */
 void sync_say(const struct sync *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -251,4 +253,22 @@ int connect_open(const struct connect_target *target, const char *port, int time
 	free(host);
 	free(service);
 	return rc;
+}
+
+static void set(int fd, int level, int option, int value)
+{
+	(void)setsockopt(fd, level, option, &value, sizeof(value)); /* no TCP: then it has no need of it */
+}
+
+void connect_limit_silence(int fd, int silence_ms)
+{
+	int probe_s = silence_ms / 1000 / 4 > 0 ? silence_ms / 1000 / 4 : 1;
+
+	if (silence_ms <= 0)
+		return;
+	set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set(fd, IPPROTO_TCP, TCP_KEEPIDLE, probe_s);
+	set(fd, IPPROTO_TCP, TCP_KEEPINTVL, probe_s);
+	set(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+	set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, silence_ms);
 }

@@ -39,4 +39,8 @@ int connect_parse(struct span text, struct connect_target *out, struct us_err *e
 int connect_open(const struct connect_target *target, const char *port, int timeout_ms,
 		 const volatile sig_atomic_t *stop, int *fd_out, struct us_err *err);
 
+/* Give up a TCP connection when the other machine has acknowledged nothing for that long, whether we send or wait;
+ * it then fails like one that was closed. Nothing on other sockets, and for 0. */
+void connect_limit_silence(int fd, int silence_ms);
+
 #endif

@@ -125,9 +125,14 @@ static const char *get_option(void *ctx, const char *key)
 	return conf_text(ctx, key);
 }
 
+struct sasl_options host_sasl_options(const struct host *host)
+{
+	return (struct sasl_options){host->ident, get_option, (void *)host->conf};
+}
+
 static int open_sasl(struct host *host, struct us_err *err)
 {
-	struct sasl_options options = {host->ident, get_option, (void *)host->conf};
+	struct sasl_options options = host_sasl_options(host);
 
 	return sasl_srv_library_new(&options, &host->sasl, err);
 }

@@ -57,6 +57,9 @@ void host_after_fork(struct host *host);
 /* The configuration as the store and the channels want it; strings are borrowed from conf. */
 void host_channels_config(const struct conf *conf, struct channels_config *out);
 
+/* Where libsasl finds its options, for a program that is a client of another server. */
+struct sasl_options host_sasl_options(const struct host *host);
+
 /* A stream for a connection, with the timeouts this configuration gives a client that is silent for
  * `read_timeout_s`. */
 struct stream *host_stream(const struct host *host, const struct service_conn *conn,

@@ -1,0 +1,328 @@
+/* rolling_batch.c - a batch of log lines, from the file to its last object. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "reconcile/batch.h"
+#include "server/base/log.h"
+#include "server/base/mem.h"
+#include "server/base/wait.h"
+#include "server/store/channelmark.h"
+#include "server/store/mboxname.h"
+#include "sync_client/collapse.h"
+#include "sync_client/rolling_private.h"
+#include "sync_client/work.h"
+#include "synclog/record.h"
+
+/* An object over which the link is lost that often in a row is itself what is wrong. */
+#define MOST_LOSSES 3
+
+/* ---- lines --------------------------------------------------------------------------------------- */
+
+/* The kinds of both are in one order. */
+static struct coalesce_line line_of(const struct synclog_record *r)
+{
+	return (struct coalesce_line){(enum coalesce_kind)r->kind, {r->arg[0], r->arg[1]}};
+}
+
+static int line_text(const struct coalesce_line *line, struct buf *out, struct us_err *err)
+{
+	enum synclog_kind kind = (enum synclog_kind)line->kind;
+	struct synclog_record record = {kind, {line->arg[0], line->arg[1]}, synclog_kind_args(kind)};
+
+	return synclog_format(&record, out, err);
+}
+
+struct lines {
+	struct coalesce_line *items;
+	size_t n, cap;
+};
+
+static void parse_lines(struct rolling *r, struct span text, struct pool *pool, struct lines *out)
+{
+	struct synclog_record record;
+	struct us_err why = US_ERR_INIT;
+	struct span bad;
+	int rc;
+
+	while ((rc = synclog_parse(&text, pool, &record, &bad, &why)) != 0) {
+		if (rc < 0) {
+			log_event(LOG_WARNING, "sync.line.unreadable", LF_STR("channel", r->ch->name),
+				  LF_SPAN("line", bad), LF_ERR(&why));
+			continue;
+		}
+		us_grow(&out->items, out->n, &out->cap, sizeof(out->items[0]));
+		out->items[out->n++] = line_of(&record);
+	}
+}
+
+/* ---- one piece of work, and what became of it ------------------------------------------------------ */
+
+static void describe(const struct work *work, struct buf *out)
+{
+	buf_printf(out, "%d %.*s %.*s", (int)work->kind, SPAN_ARG(work->owner),
+		   SPAN_ARG(work->arg[0]));
+}
+
+/* If the link was lost over the same object again and again, this is no network failure. */
+static int judge_loss(struct rolling *r, const struct work *work, int rc, struct us_err *why)
+{
+	struct buf object = BUF_INIT;
+
+	if (!link_is_lost(rc) || rolling_is_stopping(r)) {
+		r->losses = rc == 0 ? 0 : r->losses;
+		return rc;
+	}
+	describe(work, &object);
+	r->losses = r->suspect && span_is(buf_span(&object), r->suspect) ? r->losses + 1 : 1;
+	free(r->suspect);
+	r->suspect = span_dup(buf_span(&object));
+	buf_free(&object);
+	if (r->losses < MOST_LOSSES)
+		return rc;
+	r->losses = 0;
+	us_err_prefix(why, "the link was lost over it %d times", MOST_LOSSES);
+	rolling_hang_up(r);
+	return US_EREMOTE;
+}
+
+static int put_back(struct rolling *r, const struct coalesce_line *lines, size_t n,
+		    struct us_err *err)
+{
+	struct buf text = BUF_INIT;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = line_text(&lines[i], &text, err);
+	if (rc == 0)
+		rc = synclog_append(r->ch->writer, buf_span(&text), 10000, NULL, err);
+	buf_free(&text);
+	r->not_before = wait_clock_ms() + retry_failed(&r->locked);
+	return rc;
+}
+
+static int put_aside(struct rolling *r, const struct coalesce_line *lines, size_t n,
+		     const struct us_err *why, struct us_err *err)
+{
+	struct buf text = BUF_INIT;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		buf_clear(&text);
+		rc = line_text(&lines[i], &text, err);
+		if (rc == 0)
+			rc = rolling_set_aside(r, span_make(text.data, text.len - 1), why, err);
+	}
+	buf_free(&text);
+	return rc;
+}
+
+/* What succeeded is no longer aside. */
+static int take_back(struct rolling *r, const struct coalesce_line *lines, size_t n,
+		     struct us_err *err)
+{
+	struct buf text = BUF_INIT;
+	bool changed = false;
+
+	for (size_t i = 0; r->aside.n && i < n; i++) {
+		buf_clear(&text);
+		if (line_text(&lines[i], &text, NULL) == 0)
+			changed |= aside_remove(&r->aside, span_make(text.data, text.len - 1)) > 0;
+	}
+	buf_free(&text);
+	if (!changed)
+		return 0;
+	channel_note_aside(r->ch, r->aside.n);
+	return aside_save(&r->aside, err);
+}
+
+static int settle(struct rolling *r, struct batch *b, const struct work *work, int result,
+		  const struct us_err *why, struct us_err *err)
+{
+	enum batch_fate fate = batch_done(b, work, result);
+	const struct coalesce_line *lines;
+	size_t n;
+
+	lines = batch_lines(b, work, &n);
+	switch (fate) {
+	case BATCH_DONE:
+		return take_back(r, lines, n, err);
+	case BATCH_PROMOTED:
+		log_event(LOG_NOTICE, "sync.work.promoted", LF_SPAN("object", work->arg[0]),
+			  LF_ERR(why));
+		return 0;
+	case BATCH_BACK:
+		return put_back(r, lines, n, err);
+	case BATCH_ASIDE:
+		return put_aside(r, lines, n, why, err);
+	case BATCH_STOPPED:
+		break;
+	}
+	if (err)
+		*err = *why;
+	return result;
+}
+
+static bool owner_of(void *ctx, struct span mailbox, struct buf *userid)
+{
+	struct rolling *r = ctx;
+
+	return mboxname_owner(mailbox, store_config(r->s->store)->deletedprefix, userid);
+}
+
+int rolling_work(struct rolling *r, const struct coalesce_line *lines, size_t n,
+		 struct us_err *err)
+{
+	struct coalesce_owner owner = {owner_of, r};
+	struct pool *pool = pool_new();
+	struct coalesced todo;
+	const struct work *work;
+	struct batch *b;
+	int rc = 0;
+
+	coalesce(lines, n, &owner, pool, &todo);
+	b = batch_new(&todo);
+	while (rc == 0 && (work = batch_next(b))) {
+		struct us_err why = US_ERR_INIT;
+		int result = work->withheld;
+		if (result == 0)
+			result = r->link ? work_do(r->s, work, &why)
+					 : us_fail(&why, US_ECLOSED, "there is no link");
+		result = judge_loss(r, work, result, &why);
+		rc = settle(r, b, work, result, &why, err);
+		if (rc == 0 && !r->link)
+			rc = rolling_connect(r, err);
+	}
+	batch_free(&b);
+	pool_free(&pool);
+	return rc;
+}
+
+/* ---- a batch ---------------------------------------------------------------------------------------- */
+
+/* When the oldest line of a log was written: when the log came into being (ns since 1970; 0: not known). */
+static int64_t born_ns(int fd)
+{
+	struct statx st;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &st) < 0 || !(st.stx_mask & STATX_BTIME))
+		return 0;
+	return (int64_t)st.stx_btime.tv_sec * 1000000000 + st.stx_btime.tv_nsec;
+}
+
+static int work_lines(struct rolling *r, const struct synclog_batch *batch, int64_t born,
+		      struct us_err *err)
+{
+	struct pool *pool = pool_new();
+	struct lines lines = {0};
+	int rc;
+
+	parse_lines(r, buf_span(&batch->text), pool, &lines);
+	channel_note_taken(r->ch, batch->left ? NULL : &batch->end, lines.n, born);
+	rc = rolling_work(r, lines.items, lines.n, err);
+	free(lines.items);
+	pool_free(&pool);
+	return rc;
+}
+
+/* Too long to go through line by line: the users it names; too many users: everything. */
+static int work_collapsed(struct rolling *r, const struct synclog_batch *batch, int64_t born,
+			  struct us_err *err)
+{
+	struct coalesce_owner owner = {owner_of, r};
+	struct collapsed c;
+	int rc = collapse_log(batch->fd, &owner, r->backlog_max, &c, err);
+
+	channel_enter(r->ch, CHANNEL_COLLAPSED);
+	log_event(LOG_NOTICE, "sync.log.collapsed", LF_STR("channel", r->ch->name),
+		  LF_NUM("bytes", batch->end.offset), LF_NUM("objects", c.n_compare));
+	if (rc == US_ELIMIT) {
+		rc = channelmark_owe(r->s->store, r->ch->name, "backlog", err);
+	} else if (rc == 0) {
+		channel_note_taken(r->ch, batch->left ? NULL : &batch->end, c.n_compare, born);
+		rc = rolling_work(r, c.compare, c.n_compare, err);
+		/* Removals last, as ever: whoever is here again by now was compared. */
+		if (rc == 0)
+			rc = rolling_work(r, c.removals, c.n_removals, err);
+	}
+	collapse_free(&c);
+	return rc;
+}
+
+/* The file is ours, its lines are worked off as often as it takes. */
+static int work_file(struct rolling *r, const struct synclog_batch *batch, bool too_long,
+		     struct us_err *err)
+{
+	int64_t born = born_ns(batch->fd);
+
+	for (;;) {
+		struct us_err why = US_ERR_INIT;
+		int rc = too_long ? work_collapsed(r, batch, born, &why)
+				  : work_lines(r, batch, born, &why);
+		if (rc == 0) {
+			channel_note_confirmed(r->ch, batch->left ? NULL : &batch->end, born);
+			return 0;
+		}
+		if (!link_is_lost(rc) || rolling_is_stopping(r)) {
+			if (err)
+				*err = why;
+			return rc;
+		}
+		channel_note_error(r->ch, &why);
+		log_event(LOG_WARNING, "sync.link.lost", LF_STR("channel", r->ch->name), LF_ERR(&why));
+		rolling_hang_up(r);
+		rc = rolling_connect(r, err);
+		if (rc < 0)
+			return rc;
+	}
+}
+
+int rolling_batch(struct rolling *r, struct us_err *err)
+{
+	struct synclog_batch batch;
+	struct us_err why;
+	int rc;
+
+	if (r->options->file)
+		rc = synclog_take_file(r->options->file, r->backlog_max, &batch, &why);
+	else
+		rc = synclog_take(r->ch->dir, channel_generation(r->ch), r->backlog_max, &batch, &why);
+	if (rc <= 0 && rc != US_ELIMIT) {
+		if (err && rc < 0)
+			*err = why;
+		return rc;
+	}
+	r->not_before = wait_clock_ms() + r->interval_ms;
+	rc = work_file(r, &batch, rc == US_ELIMIT, err);
+	if (rc == 0 && !r->options->file)
+		rc = synclog_done(&batch, err);
+	else
+		synclog_release(&batch); /* it stays; the next to look takes it up */
+	return rc < 0 ? rc : 1;
+}
+
+int rolling_retry(struct rolling *r, struct us_err *err)
+{
+	const struct aside_entry *e = aside_due(&r->aside, store_now());
+	struct pool *pool;
+	struct lines lines = {0};
+	struct buf text = BUF_INIT;
+	int rc;
+
+	if (!e)
+		return 0;
+	pool = pool_new();
+	buf_printf(&text, "%s\n", e->line);
+	parse_lines(r, buf_span(&text), pool, &lines);
+	if (lines.n) {
+		rc = rolling_work(r, lines.items, lines.n, err);
+	} else {
+		aside_remove(&r->aside, span_of(e->line));
+		rc = aside_save(&r->aside, err);
+	}
+	free(lines.items);
+	buf_free(&text);
+	pool_free(&pool);
+	return rc < 0 ? rc : 1;
+}
