@@ -1,0 +1,136 @@
+/* selected.h - the selected mailbox as this session sees it.
+ *
+ * Two things move: the mailbox, whenever anybody commits, and what this client was told of it, only when we tell
+ * him. A struct selected is the second over a view of the first:
+ *
+ *	view	  uids 3 5 (7 expunged) 9 11 12		mailbox_refresh(), mailbox_lock()
+ *	told	  1=3 2=5 3=7 4=9 5=11			EXISTS 5; 12 is news, and so is 3 EXPUNGE
+ *
+ * selected_update() makes told follow view, and writes what changed. It runs where the protocol lets it (the session
+ * loop, IDLE). In between numbers do not move, whatever others do.
+ *
+ * Invariants
+ *  (1) No FETCH or EXPUNGE is written for a number above the last EXISTS.
+ *  (2) No EXPUNGE is written while a command that keeps numbers runs.
+ *  (3) A message is \Recent in exactly one session, that of whoever claimed it first; not in a read-only one,
+ *	which shows it without claiming.
+ *  (4) Nothing costs by the number of messages but what looks at them: the map of numbers is made when first asked
+ *	for and kept as runs of consecutive UIDs (seqmap.h); news come from the records that changed.
+ *
+ * \Seen is the owner's in the record; another user's is his own, in metad (userdata.h), unless the mailbox has the
+ * option sharedseen. selected_flags() and selected_set_seen() hide the difference.
+ */
+#ifndef US_IMAP_SELECTED_H
+#define US_IMAP_SELECTED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/base/err.h"
+#include "server/base/span.h"
+#include "server/base/stream.h"
+#include "server/imap/seqmap.h"
+#include "server/imap/token.h"
+#include "server/imap/uidset.h"
+#include "server/store/mailbox.h"
+
+struct imap_session;
+
+struct selected {
+	struct imap_session *session;
+	struct mailbox *mailbox; /* ours; locked by handlers that write */
+	bool read_only;          /* EXAMINE, no rights to write, or a read-only server */
+	bool own_seen;           /* \Seen is in the record: owner, or sharedseen */
+	uint32_t rights;
+
+	/* What the client was told. */
+	uint32_t exists, recent;
+	uint32_t last_uid; /* messages up to this one have numbers */
+	uint64_t known;    /* changes up to this modseq are told or in `pending` */
+	bool mapped;       /* seqmap is made */
+	struct seqmap map;
+	unsigned n_names; /* flag names the client was told of */
+
+	/* News found but not told yet. */
+	struct uidset changed, expunged;
+
+	struct uidset recents; /* \Recent here */
+	struct uidset seen;    /* of this user, unless own_seen */
+	uint32_t seen_last_uid, generation;
+	int bell; /* inotify(7), -1: not listening */
+};
+
+/* Open `name` (internal) and claim its recent messages. Tells nothing: SELECT does. */
+int selected_open(struct imap_session *s, struct span name, uint32_t rights, bool examine,
+		  struct selected **out, struct us_err *err);
+void selected_close(struct selected **sel);
+
+/* ---- numbers -------------------------------------------------------------------------------------- */
+
+uint32_t selected_seq(struct selected *sel,
+		      uint32_t uid); /* 0: no number (unknown, or not told yet) */
+uint32_t selected_uid(struct selected *sel, uint32_t seq); /* 0: above EXISTS */
+
+/* The UIDs a sequence set (by_uid: a UID set) stands for, added to *out. Every message in it has a number, though it
+ * may be expunged by now. US_EPROTO: a number above EXISTS (then, as in Cyrus, "No matching messages"). */
+int selected_resolve(struct selected *sel, const struct token_set *set, bool by_uid,
+		     struct uidset *out, struct us_err *err);
+
+/* Walk the messages of a UID set that have a number, ascending:
+ *
+ *	struct selected_walk walk = selected_walk(sel, &uids);
+ *	while ((r = selected_next(&walk, &seq)))
+ *
+ * Messages that are expunged, but not told to be, come too if their record is still there: check
+ * record_is_live(). `uids` is borrowed; the mailbox must not be refreshed or locked meanwhile. */
+struct selected_walk {
+	struct selected *sel;
+	const struct uidset *uids;
+	struct view_walk walk;
+	uint32_t next;
+	bool positioned;
+};
+struct selected_walk selected_walk(struct selected *sel, const struct uidset *uids);
+const struct record *selected_next(struct selected_walk *walk, uint32_t *seq);
+
+/* ---- flags ---------------------------------------------------------------------------------------- */
+
+bool selected_is_recent(const struct selected *sel, uint32_t uid);
+/* FLAG_* as this user sees them. */
+uint32_t selected_flags(const struct selected *sel, const struct record *r);
+/* "(\Answered \Seen \Recent work)" */
+void selected_put_flags(struct selected *sel, struct stream *out, const struct record *r);
+/* FLAGS and PERMANENTFLAGS again if keywords came that this client has not heard of. */
+void selected_tell_names(struct selected *sel, struct stream *out);
+/* This user has (not) seen these messages; only where !own_seen, else \Seen is a flag of the record. Durable when it
+ * returns. */
+int selected_set_seen(struct selected *sel, const struct uidset *uids, bool on, struct us_err *err);
+
+/* ---- changing it ---------------------------------------------------------------------------------- */
+
+/* mailbox_lock(), and what others changed before becomes news. Then commit; then selected_unlock() with the
+ * modseq of our commit (0: there was none), up to which nothing is news to this client: the handler tells him
+ * itself. An expunge is given 0, so that selected_update() tells it. */
+int selected_lock(struct selected *sel, struct us_err *err);
+void selected_unlock(struct selected *sel, uint64_t told_modseq);
+
+/* ---- news ----------------------------------------------------------------------------------------- */
+
+enum selected_news {
+	SELECTED_KEEP_NUMBERS, /* all but EXPUNGE */
+	SELECTED_ALL,
+};
+/* Take in what was published and write it: EXPUNGE, EXISTS, RECENT, FLAGS, FETCH. US_ENOENT: the mailbox is
+ * gone (deleted): the session says BYE. Does not flush. */
+int selected_update(struct selected *sel, enum selected_news what, struct us_err *err);
+/* A descriptor that becomes readable when the mailbox changes; selected_bell_clear() after each time. */
+int selected_bell(struct selected *sel, int *fd, struct us_err *err);
+void selected_bell_clear(struct selected *sel);
+
+/* ---- what SELECT says ----------------------------------------------------------------------------- */
+
+/* Number and UID of the first message this user has not seen; false: none. */
+bool selected_first_unseen(struct selected *sel, uint32_t *seq);
+void selected_put_names(struct selected *sel, struct stream *out); /* FLAGS, PERMANENTFLAGS */
+
+#endif
