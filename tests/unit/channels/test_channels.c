@@ -97,7 +97,7 @@ static void states_and_figures_are_seen_by_others(void **state UNUSED)
 	channel_enter(ours, CHANNEL_CONNECTING);
 	channel_enter(ours, CHANNEL_LIVE);
 	channel_note_client(ours, 42);
-	channel_note_taken(ours, (struct synclog_position){3, 100}, 5, 1);
+	channel_note_taken(ours, &(struct synclog_position){3, 100}, 5, 1);
 	us_fail(&failure, US_ETIMEOUT, "no answer");
 	channel_note_error(ours, &failure);
 	channel_figures(theirs, &f);
@@ -107,7 +107,7 @@ static void states_and_figures_are_seen_by_others(void **state UNUSED)
 	assert_int_equal(f.lines_waiting, 5);
 	assert_int_equal(f.last_error, US_ETIMEOUT);
 	assert_string_equal(f.error_text, "no answer");
-	channel_note_confirmed(ours, (struct synclog_position){3, 100}, time(NULL) * 1000000000LL);
+	channel_note_confirmed(ours, &(struct synclog_position){3, 100}, time(NULL) * 1000000000LL);
 	channel_figures(theirs, &f);
 	assert_int_equal(f.confirmed.generation, 3);
 	assert_int_equal(f.lines_waiting, 0);

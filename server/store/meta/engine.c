@@ -1,0 +1,469 @@
+/* engine.c - see engine.h; versions, nonces and serials are told of in doc/FORMATS.md 9.1 and 10.3. */
+#include "server/store/meta/engine.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "server/base/io.h"
+#include "server/base/log.h"
+#include "server/base/mem.h"
+#include "server/base/wait.h"
+#include "server/store/lock.h"
+#include "server/store/meta/bdb.h"
+#include "server/store/meta/generations.h"
+
+#define OWNER_LOCK   "owner.lk"
+#define LAZY_MS      900 /* a second, less what a turn may take */
+#define VERSION_KEY  SPAN_LIT("version")
+#define VERSION_TEXT 24
+
+struct engine {
+	struct bdb *db;
+	struct generations *generations;
+	int dir, owner;
+	uint64_t version; /* the highest given */
+	bool unflushed;   /* something was committed since the last flush */
+	bool wants_flush; /* ... and somebody waits for it */
+	int64_t lazy_by;  /* when the oldest lazy batch is to be on the disk; 0: none is waiting */
+	bool failed, marked;
+	struct {
+		uint64_t gets, pages, batches, changed, repeated, flushes;
+	} count;
+};
+
+/* ---- opening ----------------------------------------------------------------------------------- */
+
+static int own(struct engine *e, const char *directory, unsigned wait_ms, struct us_err *err)
+{
+	int rc = io_mkdirs(FP("meta.mkdir"), directory, err);
+
+	if (rc == 0)
+		rc = io_open(NULL, AT_FDCWD, directory, O_RDONLY | O_DIRECTORY, 0, &e->dir, err);
+	if (rc == 0)
+		rc = io_open(FP("meta.owner.open"), e->dir, OWNER_LOCK, O_RDWR | O_CREAT, 0600,
+			     &e->owner, err);
+	if (rc == 0)
+		rc = lock_take(e->owner, LOCK_EXCLUSIVE, wait_ms, err);
+	return rc < 0 ? us_err_prefix(err, "metadata in %s", directory) : 0;
+}
+
+static int read_version(struct engine *e, struct us_err *err)
+{
+	struct buf value = BUF_INIT;
+	struct meta_stamp stamp;
+	struct span text;
+	int rc = bdb_get(e->db, META_COUNTERS, VERSION_KEY, SIZE_MAX, &value, err);
+
+	e->version = 0;
+	if (rc > 0 && (!value_split(buf_span(&value), &stamp, &text) ||
+		       !span_u64(text, UINT64_MAX - 1, &e->version)))
+		rc = us_fail(err, US_ECORRUPT, "metadata: the counter of versions is no number");
+	buf_free(&value);
+	return rc < 0 ? rc : 0;
+}
+
+int engine_open(const char *directory, size_t cache_bytes, unsigned wait_ms, struct engine **out,
+		struct us_err *err)
+{
+	struct engine *e = us_calloc(1, sizeof(*e));
+	struct us_err ignored;
+	int rc;
+
+	e->dir = e->owner = -1;
+	rc = own(e, directory, wait_ms, err);
+	if (rc == 0)
+		rc = bdb_refresh(e->dir, err);
+	if (rc == 0)
+		rc = bdb_open(directory, cache_bytes ? cache_bytes : ENGINE_CACHE_BYTES, &e->db,
+			      err);
+	if (rc == 0)
+		rc = read_version(e, err);
+	if (rc == 0)
+		rc = generations_own(e->dir, &e->generations, err);
+	if (rc < 0 && bdb_hooks_sync_failed())
+		(void)bdb_mark_unsynced(e->dir, &ignored); /* best effort: *err tells already */
+	if (rc < 0)
+		(void)engine_close(&e, &ignored);
+	else
+		*out = e;
+	return rc;
+}
+
+int engine_close(struct engine **e, struct us_err *err)
+{
+	struct engine *it = *e;
+	int rc = 0;
+
+	if (!it)
+		return 0;
+	if (it->db && it->unflushed && !it->failed)
+		rc = engine_flush(it, err);
+	if (it->db) {
+		int closed = bdb_close(&it->db, err);
+		rc = rc < 0 ? rc : closed;
+	}
+	generations_close(&it->generations);
+	io_close(&it->owner); /* last: the next owner finds everything written */
+	io_close(&it->dir);
+	free(it);
+	*e = NULL;
+	return rc;
+}
+
+void engine_forget(struct engine **e)
+{
+	if (!*e)
+		return;
+	bdb_forget(&(*e)->db);
+	generations_close(&(*e)->generations);
+	io_close(&(*e)->owner);
+	io_close(&(*e)->dir);
+	free(*e);
+	*e = NULL;
+}
+
+/* ---- failing ----------------------------------------------------------------------------------- */
+
+bool engine_failed(const struct engine *e)
+{
+	return e->failed;
+}
+
+/* Where a sync failed the next owner must know of it. */
+static void leave_mark(struct engine *e)
+{
+	struct us_err err;
+
+	if (!bdb_hooks_sync_failed() || e->marked)
+		return;
+	e->marked = bdb_mark_unsynced(e->dir, &err) == 0;
+	if (!e->marked)
+		log_event(LOG_ERR, "meta.mark.failed", LF_ERR(&err));
+}
+
+bool engine_may_be_left(const struct engine *e)
+{
+	return !bdb_hooks_sync_failed() || e->marked;
+}
+
+/* From here on nothing is answered with success. */
+static int give_up(struct engine *e, const struct us_err *err)
+{
+	if (!e->failed)
+		log_event(LOG_ERR, "meta.failed",
+			  LF_TEXT("IOERROR: metadata cannot be written any more"), LF_ERR(err));
+	e->failed = true;
+	leave_mark(e);
+	return err->code;
+}
+
+static int refuse(struct us_err *err)
+{
+	return us_fail(err, US_EIO, "the metadata failed and awaits recovery");
+}
+
+/* A read that fails has found a page or the environment broken; no more room is no such thing. */
+static int check(struct engine *e, int rc, struct us_err *err)
+{
+	return rc < 0 && rc != US_ENOSPC ? give_up(e, err) : rc;
+}
+
+/* ---- reading ----------------------------------------------------------------------------------- */
+
+int engine_get(struct engine *e, enum meta_table table, struct span key, struct buf *value,
+	       struct us_err *err)
+{
+	e->count.gets++;
+	return e->failed ? refuse(err)
+			 : check(e, bdb_get(e->db, table, key, SIZE_MAX, value, err), err);
+}
+
+struct page {
+	struct span end;
+	uint32_t left; /* entries */
+	size_t most;   /* bytes of *out */
+	struct buf *out;
+};
+
+static int add_entry(void *ctx, struct span key, struct span value)
+{
+	struct page *p = ctx;
+
+	if (p->end.len && span_cmp(key, p->end) >= 0)
+		return 1;
+	entry_put(p->out, key, value);
+	return --p->left == 0 || p->out->len >= p->most;
+}
+
+int engine_page(struct engine *e, const struct request *range, struct buf *out, struct us_err *err)
+{
+	struct page p = {range->end, range->most, out->len + RANGE_PAGE_BYTES, out};
+	size_t most = range->range_flags & RANGE_KEYS_ONLY ? VALUE_HEAD : SIZE_MAX;
+
+	e->count.pages++;
+	if (e->failed)
+		return refuse(err);
+	return check(e, bdb_walk(e->db, range->table, range->first, most, add_entry, &p, err), err);
+}
+
+/* ---- batches ----------------------------------------------------------------------------------- */
+
+/* The stamp of a row: 1, 0 if there is none. */
+static int stamp_of(struct engine *e, const struct batch_item *item, struct meta_stamp *stamp,
+		    struct us_err *err)
+{
+	struct buf head = BUF_INIT;
+	struct span rest;
+	int rc = bdb_get(e->db, item->table, item->key, VALUE_HEAD, &head, err);
+
+	if (rc > 0 && !value_split(buf_span(&head), stamp, &rest))
+		rc = us_fail(err, US_ECORRUPT, "metadata: a row of %s has no version",
+			     meta_table_name(item->table));
+	buf_free(&head);
+	return rc;
+}
+
+/* 0: all versions are as expected; 1: one is not, and *err tells of it. */
+static int check_versions(struct engine *e, const struct meta_batch *batch, struct us_err *err)
+{
+	struct batch_item item;
+	size_t at = 0;
+
+	while (batch_next(batch, &at, &item)) {
+		struct meta_stamp stamp = {0, 0, 0};
+		int rc = item.what == BATCH_EXPECT ? stamp_of(e, &item, &stamp, err) : 0;
+		if (rc < 0)
+			return rc;
+		if (item.what != BATCH_EXPECT || stamp.version == item.number)
+			continue;
+		us_fail(err, US_ECHANGED, "a row of %s has version %llu, not %llu",
+			meta_table_name(item.table), (unsigned long long)stamp.version,
+			(unsigned long long)item.number);
+		return 1;
+	}
+	return 0;
+}
+
+/* Does every row it puts carry its nonce? 1: yes, and there is one. */
+static int was_done(struct engine *e, const struct meta_batch *batch, uint64_t *version,
+		    struct us_err *err)
+{
+	struct batch_item item;
+	size_t at = 0;
+	int done = 0;
+
+	while (batch_next(batch, &at, &item)) {
+		struct meta_stamp stamp;
+		int rc = item.what == BATCH_PUT ? stamp_of(e, &item, &stamp, err) : 0;
+		if (rc < 0)
+			return rc;
+		if (item.what != BATCH_PUT)
+			continue;
+		if (rc == 0 || stamp.nonce != batch->nonce)
+			return 0;
+		*version = stamp.version;
+		done = 1;
+	}
+	return done;
+}
+
+static int put_row(struct engine *e, const struct batch_item *item, struct meta_stamp stamp,
+		   struct us_err *err)
+{
+	struct buf value = BUF_INIT;
+	struct meta_stamp old;
+	int rc = 0;
+
+	if (item->table == META_MAILBOXES) { /* in the others it is always 0 */
+		rc = stamp_of(e, item, &old, err);
+		if (rc > 0)
+			stamp.serial = old.serial;
+	}
+	value_head_put(&value, &stamp);
+	buf_add_span(&value, item->payload);
+	if (rc >= 0)
+		rc = bdb_put(e->db, item->table, item->key, buf_span(&value), err);
+	buf_free(&value);
+	return rc;
+}
+
+static int raise_serial(struct engine *e, const struct batch_item *item, struct us_err *err)
+{
+	struct buf value = BUF_INIT, raised = BUF_INIT;
+	struct meta_stamp stamp;
+	struct span payload;
+	int rc = bdb_get(e->db, item->table, item->key, SIZE_MAX, &value, err);
+
+	if (rc > 0 && value_split(buf_span(&value), &stamp, &payload) &&
+	    stamp.serial < item->number) {
+		stamp.serial = item->number;
+		value_head_put(&raised, &stamp);
+		buf_add_span(&raised, payload);
+		rc = bdb_put(e->db, item->table, item->key, buf_span(&raised), err);
+	}
+	buf_free(&value);
+	buf_free(&raised);
+	return rc < 0 ? rc : 0;
+}
+
+static int do_item(struct engine *e, const struct batch_item *item, struct meta_stamp stamp,
+		   struct us_err *err)
+{
+	switch (item->what) {
+	case BATCH_PUT:
+		return put_row(e, item, stamp, err);
+	case BATCH_DEL:
+		return bdb_del(e->db, item->table, item->key, err);
+	case BATCH_SERIAL:
+		return raise_serial(e, item, err);
+	case BATCH_EXPECT:
+		break;
+	}
+	return 0;
+}
+
+static int put_version(struct engine *e, struct meta_stamp stamp, struct us_err *err)
+{
+	struct batch_item item = {.what = BATCH_PUT, .table = META_COUNTERS, .key = VERSION_KEY};
+	struct buf text = BUF_INIT;
+	int rc;
+
+	buf_add_u64(&text, stamp.version);
+	item.payload = buf_span(&text);
+	rc = put_row(e, &item, stamp, err);
+	buf_free(&text);
+	return rc;
+}
+
+static int carry_out(struct engine *e, const struct meta_batch *batch, uint64_t version,
+		     struct us_err *err)
+{
+	struct meta_stamp stamp = {version, batch->nonce, 0};
+	struct batch_item item;
+	size_t at = 0;
+	int rc = bdb_begin(e->db, err);
+
+	while (rc == 0 && batch_next(batch, &at, &item))
+		rc = do_item(e, &item, stamp, err);
+	if (rc == 0)
+		rc = put_version(e, stamp, err);
+	if (rc == 0)
+		rc = bdb_commit(e->db, err);
+	bdb_abort(e->db);
+	return rc;
+}
+
+static void raise_generations(struct engine *e, const struct meta_batch *batch)
+{
+	struct batch_item item;
+	size_t at = 0;
+
+	while (batch_next(batch, &at, &item))
+		if (item.what != BATCH_EXPECT)
+			generations_raise(e->generations, generations_hash(item.table, item.key));
+}
+
+static void note_unflushed(struct engine *e, bool lazy)
+{
+	e->unflushed = true;
+	if (!lazy)
+		e->wants_flush = true;
+	else if (!e->lazy_by)
+		e->lazy_by = wait_clock_ms() + LAZY_MS;
+}
+
+/* A batch whose conditions do not hold: done before, or refused. The row that shows it was done may be of this
+ * very turn, so it is to be flushed as well. */
+static int settle_changed(struct engine *e, const struct meta_batch *batch, uint64_t *version,
+			  struct us_err *err)
+{
+	int rc = was_done(e, batch, version, err);
+
+	if (rc < 0)
+		return check(e, rc, err);
+	if (rc == 0) {
+		e->count.changed++;
+		return US_ECHANGED;
+	}
+	e->count.repeated++;
+	e->wants_flush = e->unflushed;
+	return 0;
+}
+
+int engine_apply(struct engine *e, const struct meta_batch *batch, bool lazy, uint64_t *version,
+		 struct us_err *err)
+{
+	int rc;
+
+	if (e->failed)
+		return refuse(err);
+	if (batch->bad)
+		return us_fail(err, US_ELIMIT,
+			       "a key is empty or above %u bytes, or a row above %u", META_KEY_MAX,
+			       META_PAYLOAD_MAX);
+	e->count.batches++;
+	rc = check_versions(e, batch, err);
+	if (rc < 0)
+		return check(e, rc, err);
+	if (rc > 0)
+		return settle_changed(e, batch, version, err);
+	rc = carry_out(e, batch, e->version + 1, err);
+	if (rc < 0)
+		return check(e, rc, err);
+	*version = ++e->version;
+	raise_generations(e, batch);
+	note_unflushed(e, lazy);
+	return 0;
+}
+
+/* ---- the disk ---------------------------------------------------------------------------------- */
+
+bool engine_wants_flush(const struct engine *e)
+{
+	return e->wants_flush;
+}
+
+int engine_flush(struct engine *e, struct us_err *err)
+{
+	int rc;
+
+	if (e->failed)
+		return refuse(err);
+	if (!e->unflushed)
+		return 0;
+	rc = bdb_flush(e->db, err);
+	if (rc < 0)
+		return give_up(e, err);
+	e->count.flushes++;
+	e->unflushed = e->wants_flush = false;
+	e->lazy_by = 0;
+	return 0;
+}
+
+int engine_tend(struct engine *e, struct us_err *err)
+{
+	int rc = 0;
+
+	if (e->failed) {
+		leave_mark(e); /* if it could not be left before */
+		return refuse(err);
+	}
+	if (e->lazy_by && wait_clock_ms() >= e->lazy_by)
+		rc = engine_flush(e, err);
+	if (rc == 0)
+		rc = bdb_checkpoint(e->db, false, err);
+	return rc < 0 ? give_up(e, err) : 0;
+}
+
+void engine_stat(struct engine *e, struct buf *out)
+{
+	buf_printf(out,
+		   "version=%llu\ngets=%llu\npages=%llu\nbatches=%llu\nchanged=%llu\n"
+		   "repeated=%llu\nflushes=%llu\n",
+		   (unsigned long long)e->version, (unsigned long long)e->count.gets,
+		   (unsigned long long)e->count.pages, (unsigned long long)e->count.batches,
+		   (unsigned long long)e->count.changed, (unsigned long long)e->count.repeated,
+		   (unsigned long long)e->count.flushes);
+	if (!e->failed)
+		bdb_stat(e->db, out);
+}
