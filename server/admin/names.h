@@ -1,0 +1,41 @@
+/* names.h - the mailboxes that the words of a command line mean.
+ *
+ * Names and patterns are external ones, as an administrator sees them: user/bob, user/b%; "*" is anything, "%"
+ * anything within a level. They are UTF-8; a word in ASCII is taken as it stands, so modified UTF-7 works too.
+ */
+#ifndef US_ADMIN_NAMES_H
+#define US_ADMIN_NAMES_H
+
+#include <stdbool.h>
+
+#include "server/base/buf.h"
+#include "server/base/err.h"
+#include "server/base/span.h"
+#include "server/session/host.h"
+
+struct mailbox_row;
+
+enum names_form {
+	NAMES_UTF8,  /* to be converted, if anything in it is not ASCII */
+	NAMES_MUTF7, /* is in modified UTF-7 */
+	NAMES_USER,  /* a user id: his INBOX is meant */
+};
+
+/* The internal name a word means, appended. US_EINVAL. */
+int names_internal(const struct host *host, struct span word, enum names_form form, struct buf *out,
+		   struct us_err *err);
+/* The external form of an internal name, as an administrator sees it; appended. */
+void names_external(const struct host *host, struct span internal, struct buf *out);
+
+bool names_is_pattern(struct span word);
+/* Does the external name fit? */
+bool names_match(struct span pattern, struct span name, char separator);
+
+/* Call fn for every mailbox that fits the pattern, in list order, rows without a directory too. The spans are good for the
+ * call. fn: 0 go on, else stop with that. */
+typedef int names_fn(void *ctx, struct span name, const struct mailbox_row *row,
+		     struct us_err *err);
+int names_each(const struct host *host, struct span pattern, names_fn *fn, void *ctx,
+	       struct us_err *err);
+
+#endif
