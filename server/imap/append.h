@@ -7,17 +7,9 @@
 #ifndef US_IMAP_APPEND_H
 #define US_IMAP_APPEND_H
 
-#include "server/imap/framer.h"
+#include "server/imap/commands.h"
 
-struct imap_session;
-
-/* The framer's hook for commands that begin with "tag APPEND ". FRAMER_REFUSE after imap_no(): the tagged line is set. */
-enum framer_verdict append_literal(struct imap_session *s, const struct framer_literal *literal,
-				   struct us_err *err);
-int append_put(struct imap_session *s, const void *data, size_t len, struct us_err *err);
-/* The command is over, whatever became of it: what was staged and not used is dropped. */
-void append_end(struct imap_session *s);
-/* The session is over. */
-void append_free(struct imap_session *s);
+/* For APPEND's row in the table of commands. A refusal sets the tagged line by imap_no() before it returns. */
+extern const struct command_stream append_stream;
 
 #endif

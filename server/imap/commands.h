@@ -4,8 +4,8 @@
  * its own, allocated from the command's pool; a handler gets that struct and the session. The unit tests and
  * fuzz_imap_args call the parsers through this table.
  *
- * The name of a command's files and functions: cmd_<name>.c holds parse_<name>() and run_<name>(), declared
- * below; a parser shared by several is named after its shape (parse_mailbox).
+ * A command's functions are parse_<name>() and run_<name>() in cmd_<name>.c, declared below; a parser or a handler
+ * that several share is named after what they have in common.
  */
 #ifndef US_IMAP_COMMANDS_H
 #define US_IMAP_COMMANDS_H
@@ -35,7 +35,8 @@ enum command_flag {
 	CMD_HAS_UID_FORM = 1u << 1, /* "UID name" is a command too */
 	CMD_WRITES = 1u << 2,       /* refused where the server is read-only */
 	CMD_KEEPS_NUMBERS =
-		1u << 3, /* no EXPUNGE while it runs (RFC 3501, 7.4.1); not true of its UID form */
+		1u
+		<< 3, /* no EXPUNGE while it runs (RFC 3501, 7.4.1); in its UID form there may be */
 	CMD_ADMIN = 1u << 4,     /* unknown to all but administrators */
 	CMD_NO_NEWS = 1u << 5,   /* no untagged news before its tagged line */
 	CMD_HAND_OVER = 1u << 6, /* its value is read from the connection by the handler (SYNC*) */
@@ -50,6 +51,17 @@ struct parse {
 	bool uid; /* the UID form */
 };
 
+/* What a command keeps beyond its frame: a literal that does not go into it (APPEND; the framer's hooks), and what is to be
+ * given back. `end` comes behind every such command, whatever became of it, `fini` at the end of the session. All may
+ * be NULL, `put` only with `literal`. */
+struct command_stream {
+	enum framer_verdict (*literal)(struct imap_session *s, const struct framer_literal *literal,
+				       struct us_err *err);
+	int (*put)(struct imap_session *s, const void *data, size_t len, struct us_err *err);
+	void (*end)(struct imap_session *s);
+	void (*fini)(struct imap_session *s);
+};
+
 struct command {
 	const char *name;  /* "FETCH" */
 	const char *shown; /* "Fetch", in texts */
@@ -59,6 +71,7 @@ struct command {
 	/* 0: answered by imap_ok(), imap_no(), imap_bad() (session.h), or by none of them: OK Completed. A
 	 * US_E code: answered by the table of texts (texts.h). */
 	int (*run)(struct imap_session *s, const void *args, struct us_err *err);
+	const struct command_stream *stream; /* NULL: all its literals go into the frame */
 };
 
 /* NULL: no such command. Without case. */
@@ -79,12 +92,119 @@ int parse_end(const struct parse *p, struct us_err *err);
 #define COMMAND_HANDLER(name) \
 	int run_##name(struct imap_session *s, const void *args, struct us_err *err)
 
-/* Shapes shared by several commands. */
-COMMAND_PARSER(mailbox); /* SP mailbox: struct args_mailbox */
+/* SP mailbox. */
 struct args_mailbox {
 	struct span mailbox; /* as the client wrote it */
 };
+COMMAND_PARSER(mailbox);
 
+/* any state */
+COMMAND_HANDLER(capability);
 COMMAND_HANDLER(noop);
+COMMAND_HANDLER(logout);
+struct args_id {
+	struct span name, version; /* of the client's program; SPAN_NULL: not said */
+};
+COMMAND_PARSER(id);
+COMMAND_HANDLER(id);
+COMMAND_HANDLER(starttls);
+struct args_compress {
+	struct span algorithm;
+};
+COMMAND_PARSER(compress);
+COMMAND_HANDLER(compress);
+
+/* logging in */
+struct args_authenticate {
+	struct span mechanism;
+	struct span initial; /* base64 as it came; SPAN_NULL: none */
+};
+COMMAND_PARSER(authenticate);
+COMMAND_HANDLER(authenticate);
+struct args_login {
+	struct span user, password;
+};
+COMMAND_PARSER(login);
+COMMAND_HANDLER(login);
+
+/* logged in */
+COMMAND_PARSER(enable);
+COMMAND_HANDLER(enable);
+COMMAND_HANDLER(namespace);
+COMMAND_HANDLER(idle);
+
+struct args_select {
+	struct span mailbox;
+};
+COMMAND_PARSER(select);
+COMMAND_HANDLER(select);
+COMMAND_HANDLER(examine);
+COMMAND_HANDLER(check);
+COMMAND_HANDLER(close);
+COMMAND_HANDLER(unselect);
+
+struct args_create {
+	struct span mailbox, partition; /* SPAN_NULL: none given */
+};
+COMMAND_PARSER(create);
+COMMAND_HANDLER(create);
+COMMAND_HANDLER(delete);
+struct args_rename {
+	struct span from, to, partition;
+};
+COMMAND_PARSER(rename);
+COMMAND_HANDLER(rename);
+COMMAND_HANDLER(subscribe);
+COMMAND_HANDLER(unsubscribe);
+
+struct args_list {
+	struct span reference, pattern;
+};
+COMMAND_PARSER(list);
+COMMAND_HANDLER(list);
+COMMAND_HANDLER(lsub);
+
+enum status_item {
+	STATUS_MESSAGES = 1u << 0,
+	STATUS_RECENT = 1u << 1,
+	STATUS_UIDNEXT = 1u << 2,
+	STATUS_UIDVALIDITY = 1u << 3,
+	STATUS_UNSEEN = 1u << 4,
+};
+struct args_status {
+	struct span mailbox;
+	unsigned items;
+};
+COMMAND_PARSER(status);
+COMMAND_HANDLER(status);
+
+struct args_acl {
+	struct span mailbox, identifier, rights; /* those the command has */
+};
+COMMAND_HANDLER(getacl);
+COMMAND_HANDLER(myrights);
+COMMAND_PARSER(acl_identifier); /* mailbox, identifier */
+COMMAND_HANDLER(listrights);
+COMMAND_HANDLER(deleteacl);
+COMMAND_PARSER(setacl);
+COMMAND_HANDLER(setacl);
+
+COMMAND_HANDLER(getquota);
+COMMAND_HANDLER(getquotaroot);
+struct args_setquota {
+	struct span root;
+	const struct quota_wish {
+		struct span resource;
+		uint64_t limit;
+	} * wishes;
+	size_t n;
+};
+COMMAND_PARSER(setquota);
+COMMAND_HANDLER(setquota);
+
+/* replication, for administrators */
+COMMAND_HANDLER(sync);
+COMMAND_HANDLER(syncrestart);
+extern const struct command_stream sync_stream;
 
 #endif

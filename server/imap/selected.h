@@ -16,6 +16,8 @@
  *	which shows it without claiming.
  *  (4) Nothing costs by the number of messages but what looks at them: the map of numbers is made when first asked
  *	for and kept as runs of consecutive UIDs (seqmap.h); news come from the records that changed.
+ *  (5) Whenever the view has moved, what moved was noted as news (`known` is the view's modseq): the only ways to move it
+ *	are selected_update() and selected_lock().
  *
  * \Seen is the owner's in the record; another user's is his own, in metad (userdata.h), unless the mailbox has the
  * option sharedseen. selected_flags() and selected_set_seen() hide the difference.
@@ -36,28 +38,40 @@
 
 struct imap_session;
 
+/* Any of these makes a mailbox read-write. */
+#define SELECTED_WRITE_RIGHTS \
+	(ACL_INSERT | ACL_SETSEEN | ACL_WRITE | ACL_EXPUNGE | ACL_DELETEMSG | ACL_ANNOTATEMSG)
+
 struct selected {
 	struct imap_session *session;
-	struct mailbox *mailbox; /* ours; locked by handlers that write */
-	bool read_only;          /* EXAMINE, no rights to write, or a read-only server */
-	bool own_seen;           /* \Seen is in the record: owner, or sharedseen */
+	struct mailbox
+		*mailbox; /* ours; locked only between selected_lock() and selected_unlock() */
+	bool read_only;   /* EXAMINE, no rights to write, or a read-only server */
+	bool examined;    /* it was opened read-only: more rights do not change that */
+	bool own_seen;    /* \Seen is in the record: owner, or sharedseen */
+	bool was_deleted; /* opened by its name below DELETED */
 	uint32_t rights;
+	uint64_t row_version; /* that the rights were read from */
 
 	/* What the client was told. */
 	uint32_t exists, recent;
 	uint32_t last_uid; /* messages up to this one have numbers */
-	uint64_t known;    /* changes up to this modseq are told or in `pending` */
-	bool mapped;       /* seqmap is made */
+	bool mapped;       /* `map` is made */
 	struct seqmap map;
-	unsigned n_names; /* flag names the client was told of */
+	struct flag_names names; /* in use when FLAGS was last written: the lengths only */
 
-	/* News found but not told yet. */
-	struct uidset changed, expunged;
+	/* News, found and not told yet. */
+	uint64_t known;                  /* what changed up to this modseq is told or below */
+	struct uidset changed, expunged; /* UIDs with a number */
+	uint32_t
+		phantoms; /* at the end of the numbers: messages gone without a trace before there was a map */
 
 	struct uidset recents; /* \Recent here */
 	struct uidset seen;    /* of this user, unless own_seen */
-	uint32_t seen_last_uid, generation;
+	struct buf seen_text;  /* as it was read */
+	uint32_t seen_last_uid;
 	int bell; /* inotify(7), -1: not listening */
+	bool bell_hung;
 };
 
 /* Open `name` (internal) and claim its recent messages. Tells nothing: SELECT does. */
@@ -69,10 +83,11 @@ void selected_close(struct selected **sel);
 
 uint32_t selected_seq(struct selected *sel,
 		      uint32_t uid); /* 0: no number (unknown, or not told yet) */
-uint32_t selected_uid(struct selected *sel, uint32_t seq); /* 0: above EXISTS */
+uint32_t selected_uid(struct selected *sel,
+		      uint32_t seq); /* 0: above EXISTS, or gone without a trace */
 
-/* The UIDs a sequence set (by_uid: a UID set) stands for, added to *out. Every message in it has a number, though it
- * may be expunged by now. US_EPROTO: a number above EXISTS (then, as in Cyrus, "No matching messages"). */
+/* The UIDs a sequence set (by_uid: a UID set) stands for, added to *out as ranges between which may lie UIDs that are no
+ * message's. 0; US_ENOENT if sequence numbers were given and none of them is a message's ("No matching messages"). */
 int selected_resolve(struct selected *sel, const struct token_set *set, bool by_uid,
 		     struct uidset *out, struct us_err *err);
 
@@ -87,7 +102,7 @@ struct selected_walk {
 	struct selected *sel;
 	const struct uidset *uids;
 	struct view_walk walk;
-	uint32_t next;
+	size_t range; /* of uids */
 	bool positioned;
 };
 struct selected_walk selected_walk(struct selected *sel, const struct uidset *uids);
@@ -98,12 +113,14 @@ const struct record *selected_next(struct selected_walk *walk, uint32_t *seq);
 bool selected_is_recent(const struct selected *sel, uint32_t uid);
 /* FLAG_* as this user sees them. */
 uint32_t selected_flags(const struct selected *sel, const struct record *r);
-/* "(\Answered \Seen \Recent work)" */
+/* "(\Recent \Answered \Seen work)" */
 void selected_put_flags(struct selected *sel, struct stream *out, const struct record *r);
 /* FLAGS and PERMANENTFLAGS again if keywords came that this client has not heard of. */
 void selected_tell_names(struct selected *sel, struct stream *out);
+/* FLAGS, PERMANENTFLAGS. */
+void selected_put_names(struct selected *sel, struct stream *out);
 /* This user has (not) seen these messages; only where !own_seen, else \Seen is a flag of the record. Durable when it
- * returns. */
+ * returns. The mailbox may be locked (selected_lock) or not. */
 int selected_set_seen(struct selected *sel, const struct uidset *uids, bool on, struct us_err *err);
 
 /* ---- changing it ---------------------------------------------------------------------------------- */
@@ -120,17 +137,19 @@ enum selected_news {
 	SELECTED_KEEP_NUMBERS, /* all but EXPUNGE */
 	SELECTED_ALL,
 };
-/* Take in what was published and write it: EXPUNGE, EXISTS, RECENT, FLAGS, FETCH. US_ENOENT: the mailbox is
- * gone (deleted): the session says BYE. Does not flush. */
+/* Take in what was published and write it: EXPUNGE, EXISTS, RECENT, FLAGS, FETCH. US_ENOENT: the mailbox is gone
+ * (deleted, or no longer for this user). Does not flush. */
 int selected_update(struct selected *sel, enum selected_news what, struct us_err *err);
 /* A descriptor that becomes readable when the mailbox changes; selected_bell_clear() after each time. */
 int selected_bell(struct selected *sel, int *fd, struct us_err *err);
 void selected_bell_clear(struct selected *sel);
 
-/* ---- what SELECT says ----------------------------------------------------------------------------- */
+/* ---- what SELECT and STATUS say ------------------------------------------------------------------- */
 
-/* Number and UID of the first message this user has not seen; false: none. */
-bool selected_first_unseen(struct selected *sel, uint32_t *seq);
-void selected_put_names(struct selected *sel, struct stream *out); /* FLAGS, PERMANENTFLAGS */
+/* Number of the first message this user has not seen; 0: none. */
+uint32_t selected_first_unseen(struct selected *sel);
+
+/* Is \Seen in the records of that mailbox for this user? */
+bool seen_is_own(const struct imap_session *s, struct span name, uint32_t options);
 
 #endif

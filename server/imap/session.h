@@ -12,7 +12,6 @@
 #ifndef US_IMAP_SESSION_H
 #define US_IMAP_SESSION_H
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -28,8 +27,9 @@
 #include "server/session/service.h"
 #include "server/store/mboxname.h"
 
-struct append; /* append.h: a message on its way in, NULL: none */
+struct append; /* append.h: a message on its way in */
 struct csync;
+struct login_limit;
 struct selected; /* selected.h */
 
 /* What the command line and imapd.conf make of a session; read once a process. */
@@ -37,44 +37,46 @@ struct imap_options {
 	bool implicit_tls;   /* -s */
 	unsigned protection; /* -p: bits of a layer around us that we cannot see */
 	bool read_only;      /* readonly, replicaonly: nobody changes anything */
-	bool compress;
 	struct framer_limits limits;
-	int64_t timeout_s, idle_timeout_s, preauth_timeout_s;
-	const char *shutdown_file;
+	int64_t timeout_s, idle_timeout_s;
 };
 
 struct imap_session {
 	struct host *host;
 	const struct service_conn *conn;
 	const struct imap_options *options;
-	struct stream *
-		out; /* the connection, for writing; reading is session.c's, and of handlers marked so */
+	struct stream *out; /* the connection: handlers write, and read only by imap_read_line() */
 	struct framer framer;
 	struct sasl_srv *sasl;
-	struct pool *pool;             /* of the command at hand */
-	const struct command *command; /* at hand */
+	struct pool *pool; /* of the command at hand */
+
+	/* The command at hand. */
+	const struct command *command;
 	bool uid_form;
-	struct span tag;  /* of the command at hand */
-	int64_t began_ms; /* when it came (wait_clock_ms) */
+	struct span tag, verb; /* as the client wrote them */
+	int64_t began_us;
+	struct buf done;  /* its tagged line behind the tag; empty: OK Completed */
+	bool handed_over; /* its value waits in the connection (CMD_HAND_OVER) */
+	bool answered;    /* the handler wrote that line itself (SYNC*) */
+	/* Called when that line is written and flushed: layers of the connection change there. */
+	int (*after)(struct imap_session *s, struct us_err *err);
 
 	const struct identity *identity; /* NULL: not logged in */
 	struct mboxname_view names;      /* as this user sees them */
 	struct selected *selected;       /* NULL: nothing is */
-	struct append *append;           /* a message that is coming in; append.c's */
-	struct csync *csync;             /* an administrator's who used SYNC*; else NULL */
+	struct append *append;           /* append.c's */
+	struct csync *csync;             /* of an administrator who used SYNC*; else NULL */
+	struct login_limit *limit;
 	bool tls;
-	bool lost;    /* the connection cannot go on: reading or writing it failed */
+	bool lost;    /* the connection cannot go on: reading failed, or a layer did */
 	bool leaving; /* after this command it ends */
 	char id[SESSION_ID_MAX];
-
-	struct { /* what the tagged line shall say; "" : OK Completed */
-		struct buf text;
-		bool is_set;
-	} done;
 };
 
 /* Serve this client to the end: the exit status. */
 int imap_serve(struct host *host, const struct imap_options *options, struct service_conn *conn);
+/* What imapd.conf says; the command line's part is left alone. */
+void imap_options_read(const struct conf *conf, struct imap_options *out);
 
 /* ---- the tagged line: each returns 0, so that a handler can end with it -------------------------- */
 
@@ -82,25 +84,22 @@ int imap_serve(struct host *host, const struct imap_options *options, struct ser
 int imap_ok(struct imap_session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int imap_no(struct imap_session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int imap_bad(struct imap_session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* NO with the text and the response code of texts.h for a US_E code; what *err says goes to the log where it is
- * for an operator. `code` NULL: the table's. */
+/* NO with the response code and the text of texts.h for a US_E code; `code` (NULL: the table's) goes in the place
+ * of the response code. What *err says goes to the log where an operator has to know. */
 int imap_fail(struct imap_session *s, int rc, const char *code, const struct us_err *err);
 
 double imap_elapsed_s(const struct imap_session *s); /* since the command came */
 
-/* ---- reading, for handlers that converse (AUTHENTICATE, IDLE, STARTTLS) ------------------------- */
+/* ---- reading, for handlers that converse (AUTHENTICATE, IDLE) ------------------------------------- */
 
-/* A line of at most `limit` bytes, without its end: 0. A negative code sets s->lost, but for US_ELIMIT: the line
- * was longer and was passed over. */
+/* A line of at most `limit` bytes, without its end: 0. US_ELIMIT: it was longer and was passed over. Any other code
+ * sets s->lost. */
 int imap_read_line(struct imap_session *s, size_t limit, struct buf *line, struct us_err *err);
 
-/* ---- life of a session --------------------------------------------------------------------------- */
+/* ---- state --------------------------------------------------------------------------------------- */
 
-/* The user is known from now on: names, rights, telemetry, limits. Returns 0; or a code if he may not come in,
- * with a text for the client. */
-int imap_logged_in(struct imap_session *s, const struct identity *identity, struct us_err *err);
-/* Say "* BYE text" at the end of this command and go. */
-void imap_bye(struct imap_session *s, const char *text);
 bool imap_is_admin(const struct imap_session *s);
+/* Untagged news that are due, FETCH for a known number and all. A mailbox that is gone ends the session. */
+int imap_tell_news(struct imap_session *s, bool keep_numbers, struct us_err *err);
 
 #endif

@@ -415,6 +415,26 @@ int folder_list(struct store *store, struct span prefix,
 	return rc;
 }
 
+int folder_list_between(struct store *store, struct span first, struct span end,
+			int (*fn)(void *ctx, struct span name, const struct mailbox_row *row,
+				  struct us_err *err),
+			void *ctx, struct us_err *err)
+{
+	struct lister l = {.fn = fn, .ctx = ctx, .pool = pool_new(), .name = BUF_INIT, .err = err};
+	struct buf from = BUF_INIT, to = BUF_INIT;
+	int rc;
+
+	mboxname_to_key(first, &from);
+	mboxname_to_key(end, &to);
+	rc = meta_range(store_meta(store), META_MAILBOXES, buf_span(&from),
+			to.len ? buf_span(&to) : SPAN_NULL, 0, list_one, &l, err);
+	pool_free(&l.pool);
+	buf_free(&l.name);
+	buf_free(&from);
+	buf_free(&to);
+	return rc;
+}
+
 int folder_list_tree(struct store *store, struct span name,
 		     int (*fn)(void *ctx, struct span name, const struct mailbox_row *row,
 			       struct us_err *err),

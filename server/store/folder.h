@@ -80,6 +80,11 @@ int folder_list(struct store *store, struct span prefix,
 		int (*fn)(void *ctx, struct span name, const struct mailbox_row *row,
 			  struct us_err *err),
 		void *ctx, struct us_err *err);
+/* The same for names from `first` up to, without, `end` (empty: the last) in list order. */
+int folder_list_between(struct store *store, struct span first, struct span end,
+			int (*fn)(void *ctx, struct span name, const struct mailbox_row *row,
+				  struct us_err *err),
+			void *ctx, struct us_err *err);
 /* The mailbox itself and all below it. */
 int folder_list_tree(struct store *store, struct span name,
 		     int (*fn)(void *ctx, struct span name, const struct mailbox_row *row,

@@ -1,0 +1,85 @@
+/* cmd_create.c - CREATE (RFC 3501, 6.3.3): create = "CREATE" SP mailbox [SP partition], the latter for administrators. */
+#include "server/base/mem.h"
+#include "server/imap/access.h"
+#include "server/imap/folders.h"
+#include "server/imap/session.h"
+#include "server/imap/texts.h"
+#include "server/imap/token.h"
+#include "server/session/autocreate.h"
+#include "server/store/mailbox.h"
+
+int parse_create(struct parse *p, void **args, struct us_err *err)
+{
+	struct args_create *a = pool_alloc(p->pool, sizeof(*a));
+	int rc;
+
+	token_space(&p->s);
+	a->mailbox = token_astring(&p->s, p->pool);
+	if (!p->s.bad && scan_skip(&p->s, ' '))
+		a->partition = token_astring(&p->s, p->pool);
+	rc = parse_end(p, err);
+	if (rc == 0)
+		*args = a;
+	return rc;
+}
+
+/* Names that would be taken for something else: "user" is where users are, and INBOX below INBOX is INBOX. */
+static bool is_reserved(struct span name)
+{
+	struct span rest = mboxname_local(name), part[4] = {SPAN_NULL};
+
+	for (size_t i = 0; i < 4 && span_split(&rest, '.', &part[i]); i++)
+		;
+	return (span_is(part[0], "user") && !part[1].len) ||
+	       (span_is(part[0], "user") && span_is_nocase(part[2], "INBOX") &&
+		(span_is_nocase(part[3], "INBOX") || !part[3].len));
+}
+
+static int check_partition(struct imap_session *s, const struct args_create *a, struct us_err *err)
+{
+	if (!a->partition.len)
+		return 0;
+	if (!imap_is_admin(s))
+		return us_fail(err, US_EPERM, "only administrators choose partitions");
+	if (!store_partition(s->host->store, a->partition))
+		return us_fail(err, US_ECONFIG, "no partition %.*s", SPAN_ARG(a->partition));
+	return 0;
+}
+
+static bool is_own_inbox(const struct imap_session *s, struct span name)
+{
+	return mboxname_is_inbox(name) && host_owns(s->host, s->identity, name) &&
+	       !imap_is_admin(s);
+}
+
+int run_create(struct imap_session *s, const void *args, struct us_err *err)
+{
+	const struct args_create *a = args;
+	struct mailbox_row row;
+	struct span name;
+	int rc = access_name(s, a->mailbox, &name, err);
+
+	if (rc == 0)
+		rc = mboxname_check_legal(name, err);
+	if (rc == 0 && is_reserved(name))
+		rc = us_fail(err, US_EINVAL, "a reserved name");
+	if (rc == 0)
+		rc = check_partition(s, a, err);
+	if (rc == US_ECONFIG)
+		return imap_no(s, "%s", imap_text(rc));
+	if (rc == 0)
+		rc = mailbox_row_get(s->host->store, name, s->pool, &row, NULL, NULL, err);
+	if (rc > 0 && mailbox_row_is_real(&row))
+		return host_rights(s->host, s->identity, name, row.acl) & ACL_LOOKUP
+			       ? us_fail(err, US_EEXIST, "it exists")
+			       : us_fail(err, US_EPERM, "it exists, which he may not know");
+	/* A new user may make his INBOX where he would have got it at his login. */
+	if (rc >= 0 && is_own_inbox(s, name)) {
+		rc = autocreate_at_login(s->host, s->identity, err);
+		if (rc)
+			return rc < 0 ? rc : 0;
+	}
+	if (rc >= 0)
+		rc = access_may_create(s, name, err);
+	return rc < 0 ? rc : folders_create(s, name, a->partition, err);
+}

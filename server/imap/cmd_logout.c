@@ -1,0 +1,11 @@
+/* cmd_logout.c - LOGOUT (RFC 3501, 6.1.3). */
+#include "server/base/mem.h"
+#include "server/imap/reply.h"
+#include "server/imap/session.h"
+
+int run_logout(struct imap_session *s, const void *args UNUSED, struct us_err *err UNUSED)
+{
+	reply_untagged(s->out, "BYE LOGOUT received");
+	s->leaving = true;
+	return 0;
+}

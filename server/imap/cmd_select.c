@@ -1,0 +1,139 @@
+/* cmd_select.c - SELECT and EXAMINE (RFC 3501, 6.3.1, 6.3.2).
+ *
+ * The counters of the mailbox answer all of it: the cost is the same at ten and at a million messages, but for the
+ * first unseen message of somebody who is not the owner.
+ */
+#include "server/base/log.h"
+#include "server/base/mem.h"
+#include "server/imap/access.h"
+#include "server/imap/reply.h"
+#include "server/imap/selected.h"
+#include "server/imap/session.h"
+#include "server/imap/token.h"
+#include "server/store/quota.h"
+
+/* No parameters (RFC 4466): what they would ask for is not here. */
+int parse_select(struct parse *p, void **args, struct us_err *err)
+{
+	struct args_select *a = pool_alloc(p->pool, sizeof(*a));
+
+	token_space(&p->s);
+	a->mailbox = token_astring(&p->s, p->pool);
+	if (p->s.bad)
+		return parse_missing(p, err);
+	if (!scan_ok_at_end(&p->s))
+		return us_fail(err, US_EPROTO, "Invalid modifier list in %s", p->command->shown);
+	*args = a;
+	return 0;
+}
+
+/* ---- the warning of a full mailbox ------------------------------------------------------------------ */
+
+static const char *const resources[STATE_RESOURCES] = {"STORAGE", "MESSAGE", "X-ANNOTATION-STORAGE",
+						       "X-NUM-FOLDERS"};
+
+/* Is so little left that he should know? quotawarnkb and quotawarnmsg keep a big quota from warning early. */
+static bool is_near(const struct conf *conf, int resource, uint64_t used, uint64_t limit)
+{
+	uint64_t left = limit > used ? limit - used : 0;
+	int64_t kib = conf_bytes(conf, CONF_quotawarnkb) / 1024;
+	int messages = conf_int(conf, CONF_quotawarnmsg);
+
+	if (used * 100 < limit * (uint64_t)conf_int(conf, CONF_quotawarn))
+		return false;
+	if (resource == STATE_STORAGE && kib > 0)
+		return left < (uint64_t)kib;
+	return resource != STATE_MESSAGE || messages <= 0 || left < (uint64_t)messages;
+}
+
+static void warn_resource(struct imap_session *s, int resource, uint64_t used, int64_t limit)
+{
+	if (limit < 0 || !is_near(s->host->conf, resource, used, (uint64_t)limit))
+		return;
+	if (used > (uint64_t)limit || !limit)
+		reply_untagged(s->out, "NO [ALERT] Mailbox is over %s quota", resources[resource]);
+	else
+		reply_untagged(s->out, "NO [ALERT] Mailbox is at %u%% of %s quota",
+			       (unsigned)(used * 100 / (uint64_t)limit), resources[resource]);
+}
+
+static int warn_of_root(struct imap_session *s, struct span root, struct us_err *err)
+{
+	struct state_quota quota;
+	struct quota_usage usage;
+	bool limited = false;
+	int rc = quota_get(s->host->store, root, &quota, err);
+
+	for (int i = 0; rc > 0 && i < STATE_RESOURCES; i++)
+		limited |= quota.limit[i] != STATE_NO_LIMIT;
+	if (!limited)
+		return rc < 0 ? rc : 0;
+	rc = quota_usage(s->host->store, root, &usage, err);
+	for (int i = 0; rc == 0 && i < STATE_RESOURCES; i++)
+		warn_resource(s, i, usage.used[i], quota.limit[i]);
+	return rc;
+}
+
+/* Only who could make it fuller is told. A failure is no reason not to open the mailbox. */
+static void warn_of_quota(struct imap_session *s, const struct selected *sel)
+{
+	struct us_err err = US_ERR_INIT;
+	struct buf root = BUF_INIT;
+	int rc = 0;
+
+	if (sel->rights & ACL_INSERT)
+		rc = quota_root_of(s->host->store, buf_span(&sel->mailbox->name), &root, &err);
+	if (rc > 0)
+		rc = warn_of_root(s, buf_span(&root), &err);
+	if (rc < 0)
+		log_event(LOG_WARNING, "imap.quota.unknown", LF_ERR(&err));
+	buf_free(&root);
+}
+
+/* ---- the command ----------------------------------------------------------------------------------- */
+
+static void tell_state(struct imap_session *s, struct selected *sel)
+{
+	const struct counters *c = &sel->mailbox->view.counters;
+	uint32_t unseen = selected_first_unseen(sel);
+
+	reply_untagged(s->out, "%u EXISTS", sel->exists);
+	reply_untagged(s->out, "%u RECENT", sel->recent);
+	selected_put_names(sel, s->out);
+	if (unseen)
+		reply_untagged(s->out, "OK [UNSEEN %u] Ok", unseen);
+	reply_untagged(s->out, "OK [UIDVALIDITY %u] Ok", c->uidvalidity);
+	reply_untagged(s->out, "OK [UIDNEXT %u] Ok", sel->last_uid + 1);
+}
+
+static int open_mailbox(struct imap_session *s, const struct args_select *a, bool examine,
+			struct us_err *err)
+{
+	struct access access;
+	int rc;
+
+	/* Whatever comes of it, nothing is selected any more (RFC 3501, 6.3.1). */
+	if (s->selected) {
+		selected_close(&s->selected);
+		reply_untagged(s->out, "OK [CLOSED] Ok");
+	}
+	rc = access_lookup(s, a->mailbox, ACL_READ, &access, err);
+	if (rc == 0)
+		rc = selected_open(s, access.name, access.rights, examine, &s->selected, err);
+	if (rc < 0)
+		return rc;
+	warn_of_quota(s, s->selected);
+	tell_state(s, s->selected);
+	log_context("mailbox", s->selected->mailbox->name.data);
+	return imap_ok(s, "[READ-%s] Completed", s->selected->read_only ? "ONLY" : "WRITE");
+}
+
+int run_select(struct imap_session *s, const void *args, struct us_err *err)
+{
+	return open_mailbox(s, args, /* examine */ false, err);
+}
+
+int run_examine(struct imap_session *s, const void *args, struct us_err *err)
+{
+	return open_mailbox(s, args, /* examine */ true, err);
+}

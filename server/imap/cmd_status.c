@@ -1,0 +1,180 @@
+/* cmd_status.c - STATUS (RFC 3501, 6.3.10).
+ *
+ * For the owner all of it is in the counters. RECENT looks at the messages nobody has claimed yet; UNSEEN for somebody else
+ * than the owner has to look at every message.
+ */
+#include "server/base/mem.h"
+#include "server/imap/access.h"
+#include "server/imap/reply.h"
+#include "server/imap/selected.h"
+#include "server/imap/session.h"
+#include "server/imap/token.h"
+#include "server/store/userdata.h"
+
+static const struct {
+	const char *name;
+	enum status_item item;
+} items[] = {
+	{"MESSAGES", STATUS_MESSAGES},       {"RECENT", STATUS_RECENT}, {"UIDNEXT", STATUS_UIDNEXT},
+	{"UIDVALIDITY", STATUS_UIDVALIDITY}, {"UNSEEN", STATUS_UNSEEN},
+};
+
+/* status = "STATUS" SP mailbox SP "(" status-att *(SP status-att) ")" */
+static int parse_items(struct parse *p, unsigned *out, struct us_err *err)
+{
+	do {
+		struct span word = token_atom(&p->s);
+		size_t i = 0;
+
+		if (p->s.bad)
+			return us_fail(err, US_EPROTO, "Bad status string");
+		while (i < ARRAY_SIZE(items) && !span_is_nocase(word, items[i].name))
+			i++;
+		if (i == ARRAY_SIZE(items)) {
+			char *lower =
+				pool_strndup(p->pool, word.ptr, word.len < 64 ? word.len : 64);
+
+			for (char *c = lower; *c; c++)
+				*c = (char)us_lower((unsigned char)*c);
+			return us_fail(err, US_EPROTO, "Invalid Status attributes %s", lower);
+		}
+		*out |= items[i].item;
+	} while (scan_skip(&p->s, ' '));
+	return scan_skip(&p->s, ')') ? 0 : us_fail(err, US_EPROTO, "Bad status string");
+}
+
+int parse_status(struct parse *p, void **args, struct us_err *err)
+{
+	struct args_status *a = pool_alloc(p->pool, sizeof(*a));
+	int rc;
+
+	token_space(&p->s);
+	a->mailbox = token_astring(&p->s, p->pool);
+	token_space(&p->s);
+	if (p->s.bad)
+		return parse_missing(p, err);
+	if (!scan_skip(&p->s, '('))
+		return us_fail(err, US_EPROTO, "Bad status string");
+	rc = parse_items(p, &a->items, err);
+	if (rc == 0)
+		rc = parse_end(p, err);
+	if (rc == 0)
+		*args = a;
+	return rc;
+}
+
+/* ---- figures --------------------------------------------------------------------------------------- */
+
+struct figures {
+	struct counters c;
+	uint32_t recent, unseen;
+};
+
+static uint32_t count_above(struct mailbox *m, uint32_t uid)
+{
+	struct view_walk walk = view_walk(&m->view, uid + 1);
+	uint32_t n = 0;
+
+	while (view_next_live(&m->view, &walk))
+		n++;
+	return n;
+}
+
+static uint32_t count_unseen(struct mailbox *m, const struct uidset *seen)
+{
+	struct view_walk walk = view_walk(&m->view, 1);
+	const struct record *r;
+	uint32_t n = 0;
+
+	while ((r = view_next_live(&m->view, &walk)))
+		n += !uidset_has(seen, r->uid);
+	return n;
+}
+
+/* What the counters do not tell: the messages themselves are looked at. */
+static int count(struct imap_session *s, const struct access *access, unsigned wanted,
+		 const struct state_seen *seen, struct figures *f, struct us_err *err)
+{
+	uint32_t recent_uid = seen ? seen->lastuid : f->c.recentuid;
+	struct mailbox *m = NULL;
+	int rc;
+
+	if (!(wanted & STATUS_RECENT && recent_uid < f->c.last_uid) &&
+	    !(wanted & STATUS_UNSEEN && seen))
+		return 0;
+	rc = mailbox_open(s->host->store, access->name, &m, err);
+	if (rc < 0)
+		return rc;
+	f->c = m->view.counters; /* as of the same moment */
+	f->recent = count_above(m, recent_uid);
+	if (seen) {
+		struct uidset set = UIDSET_INIT;
+
+		(void)uidset_parse(seen->seenuids, &set); /* what is malformed was seen by nobody */
+		f->unseen = count_unseen(m, &set);
+		uidset_free(&set);
+	} else {
+		f->unseen = m->view.counters.unseen;
+	}
+	mailbox_close(&m);
+	return 0;
+}
+
+static int find_figures(struct imap_session *s, const struct access *access, unsigned wanted,
+			struct figures *f, struct us_err *err)
+{
+	struct state_seen seen = {.seenuids = SPAN_LIT("")};
+	bool own;
+	int rc = mailbox_peek(s->host->store, &access->row, &f->c, err);
+
+	if (rc < 0)
+		return rc;
+	own = seen_is_own(s, access->name, f->c.options);
+	f->unseen = f->c.unseen;
+	if (!own)
+		rc = seen_get(s->host->store, span_of(s->identity->user), access->row.uniqueid,
+			      s->pool, &seen, err);
+	return rc < 0 ? rc : count(s, access, wanted, own ? NULL : &seen, f, err);
+}
+
+static bool is_selected(const struct imap_session *s, const struct access *access)
+{
+	return s->selected &&
+	       storeid_cmp(&s->selected->mailbox->row.storeid, &access->row.storeid) == 0;
+}
+
+static void put_item(struct stream *out, const char **blank, const char *name, uint32_t value)
+{
+	stream_printf(out, "%s%s %u", *blank, name, value);
+	*blank = " ";
+}
+
+int run_status(struct imap_session *s, const void *args, struct us_err *err)
+{
+	const struct args_status *a = args;
+	struct figures f = {.recent = 0};
+	struct access access;
+	const char *blank = "";
+	int rc = access_lookup(s, a->mailbox, ACL_READ, &access, err);
+
+	if (rc == 0)
+		rc = find_figures(s, &access, a->items, &f, err);
+	if (rc < 0)
+		return rc;
+	if (is_selected(s, &access))
+		f.recent = s->selected->recent; /* they are this session's now */
+	stream_write_str(s->out, "* STATUS ");
+	reply_astring(s->out, a->mailbox);
+	stream_write_str(s->out, " (");
+	for (size_t i = 0; i < ARRAY_SIZE(items); i++) {
+		uint32_t value = items[i].item == STATUS_MESSAGES      ? f.c.exists
+				 : items[i].item == STATUS_RECENT      ? f.recent
+				 : items[i].item == STATUS_UIDNEXT     ? f.c.last_uid + 1
+				 : items[i].item == STATUS_UIDVALIDITY ? f.c.uidvalidity
+								       : f.unseen;
+		if (a->items & items[i].item)
+			put_item(s->out, &blank, items[i].name, value);
+	}
+	stream_write_str(s->out, ")\r\n");
+	return 0;
+}

@@ -1,0 +1,257 @@
+/* login.c - see login.h. */
+#include "server/imap/login.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server/base/io.h"
+#include "server/base/log.h"
+#include "server/base/mem.h"
+#include "server/imap/capability.h"
+#include "server/imap/reply.h"
+#include "server/imap/session.h"
+#include "server/session/autocreate.h"
+#include "server/store/annotations.h"
+
+#define MOST_NOTICE 4096 /* of msg/motd and msg/shutdown */
+
+/* ---- TLS ---------------------------------------------------------------------------------------- */
+
+int login_start_tls(struct imap_session *s, struct us_err *err)
+{
+	struct stream_tls_info info;
+	int rc = stream_start_tls(s->out, s->host->tls, NULL, err);
+
+	if (rc < 0)
+		return rc;
+	s->tls = true;
+	stream_tls_info(s->out, &info);
+	sasl_srv_set_layer(s->sasl, info.bits, info.peer_name);
+	return 0;
+}
+
+/* ---- limits -------------------------------------------------------------------------------------- */
+
+struct login_limit {
+	struct login_limit *next;
+	int fd;
+};
+
+static int open_limit(struct imap_session *s, const char *kind, const char *name, int *fd,
+		      struct us_err *err)
+{
+	char *directory =
+		us_asprintf("%s/lock/logins", conf_str(s->host->conf, CONF_configdirectory));
+	/* Names that agree in 200 bytes share their places: nobody has such. */
+	char *path = us_asprintf("%s/%s-%.200s", directory, kind, name);
+	int rc = io_mkdirs(NULL, directory, err);
+
+	if (rc == 0)
+		rc = io_open(NULL, AT_FDCWD, path, O_RDWR | O_CREAT | O_CLOEXEC, 0600, fd, err);
+	free(path);
+	free(directory);
+	return rc;
+}
+
+int login_limit_take(struct imap_session *s, const char *kind, const char *name, unsigned most,
+		     struct us_err *err)
+{
+	struct login_limit *limit;
+	int fd, rc = open_limit(s, kind, name, &fd, err);
+
+	if (rc < 0)
+		return rc;
+	for (unsigned i = 0; i < most; i++) {
+		struct flock place = {.l_type = F_WRLCK,
+				      .l_whence = SEEK_SET,
+				      .l_start = i,
+				      .l_len = 1};
+
+		if (fcntl(fd, F_OFD_SETLK, &place) < 0)
+			continue;
+		limit = us_calloc(1, sizeof(*limit));
+		*limit = (struct login_limit){s->limit, fd};
+		s->limit = limit;
+		return 0;
+	}
+	io_close(&fd);
+	return us_fail(err, US_ELIMIT, "Too many open connections (%u of %u for %s)", most, most,
+		       name);
+}
+
+void login_limit_free(struct login_limit **limit)
+{
+	while (*limit) {
+		struct login_limit *next = (*limit)->next;
+
+		io_close(&(*limit)->fd);
+		free(*limit);
+		*limit = next;
+	}
+}
+
+static int take_places(struct imap_session *s, const struct identity *who, struct us_err *err)
+{
+	int per_user = conf_int(s->host->conf, CONF_maxlogins_per_user);
+	int per_host = conf_int(s->host->conf, CONF_maxlogins_per_host);
+	int rc = 0;
+
+	if (per_host > 0 && s->conn->remote.host[0])
+		rc = login_limit_take(s, "host", s->conn->remote.host, (unsigned)per_host, err);
+	if (rc == 0 && per_user > 0)
+		rc = login_limit_take(s, "user", who->user, (unsigned)per_user, err);
+	if (rc < 0)
+		login_limit_free(&s->limit);
+	return rc;
+}
+
+/* ---- what is noted -------------------------------------------------------------------------------- */
+
+static const char *peer_name(const struct imap_session *s)
+{
+	return s->conn->remote.host[0] ? s->conn->remote.host : s->conn->remote.text;
+}
+
+/* The lines that monitors of a Cyrus search for. */
+static void log_login(const struct imap_session *s)
+{
+	char text[1024];
+
+	snprintf(text, sizeof(text), "login: [%s] %s %s%s User logged in SESSIONID=<%s>",
+		 peer_name(s), s->identity->user, sasl_srv_mech(s->sasl), s->tls ? "+TLS" : "",
+		 s->id);
+	log_event(LOG_NOTICE, "imap.login", LF_TEXT(text),
+		  LF_STR("authname", s->identity->authname));
+}
+
+void login_refused(struct imap_session *s, const char *mechanism, const char *user,
+		   const struct us_err *err)
+{
+	char text[1024];
+
+	snprintf(text, sizeof(text), "badlogin: [%s] %.40s %.200s %s: %.200s", peer_name(s),
+		 mechanism, user, err->text, sasl_srv_detail(s->sasl));
+	log_event(LOG_NOTICE, "imap.badlogin", LF_TEXT(text));
+	host_login_pause(s->host, s->conn->stop);
+}
+
+/* A directory log/<user> that we can write to asks for a copy of everything. */
+static void begin_telemetry(struct imap_session *s)
+{
+	bool by_session = conf_bool(s->host->conf, CONF_telemetry_bysessionid);
+	char *directory = us_asprintf("%s/log/%s", conf_str(s->host->conf, CONF_configdirectory),
+				      s->identity->user);
+	char *path = by_session ? us_asprintf("%s/%s", directory, s->id)
+				: us_asprintf("%s/%s-%d", directory, s->host->ident, (int)getpid());
+	struct stat st;
+	int fd;
+
+	if (stat(directory, &st) == 0 && S_ISDIR(st.st_mode) &&
+	    io_open(NULL, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644, &fd,
+		    NULL) == 0)
+		stream_set_telemetry(s->out, fd);
+	free(path);
+	free(directory);
+}
+
+static void make_inbox(struct imap_session *s)
+{
+	struct us_err err = US_ERR_INIT;
+
+	if (s->options->read_only || s->identity->admin || s->identity->proxy_admin)
+		return;
+	if (autocreate_at_login(s->host, s->identity, &err) < 0)
+		log_event(LOG_ERR, "imap.autocreate.failed", LF_ERR(&err));
+}
+
+static int answer_success(struct imap_session *s, const char *text)
+{
+	struct buf list = BUF_INIT;
+
+	capability_list(s, CAPABILITY_ALL, &list);
+	(void)imap_ok(s, "[CAPABILITY%s] %s SESSIONID=<%s>", list.data, text, s->id);
+	buf_free(&list);
+	return 0;
+}
+
+int login_accept(struct imap_session *s, const char *text, struct us_err *err)
+{
+	const struct identity *who = sasl_srv_identity(s->sasl);
+	int rc = take_places(s, who, err);
+
+	if (rc == US_ELIMIT)
+		return imap_no(s, "[LIMIT] %s", err->text);
+	if (rc < 0)
+		return rc;
+	s->identity = who;
+	s->names = host_view(s->host, who);
+	log_context("user", who->user);
+	log_login(s);
+	stream_set_secret(s->out, false);
+	begin_telemetry(s);
+	make_inbox(s);
+	return answer_success(s, text);
+}
+
+bool login_needs_layer(const struct imap_session *s)
+{
+	return conf_bool(s->host->conf, CONF_tls_required) && !s->tls && !s->options->protection;
+}
+
+bool login_allows_plaintext(const struct imap_session *s)
+{
+	return !login_needs_layer(s) && sasl_srv_plaintext_allowed(s->sasl);
+}
+
+/* ---- notices -------------------------------------------------------------------------------------- */
+
+/* The first line of a file below msg/: false if there is none. */
+static bool read_notice(const struct imap_session *s, const char *name, struct buf *out)
+{
+	char *path = us_asprintf("%s/msg/%s", conf_str(s->host->conf, CONF_configdirectory), name);
+	bool there = access(path, R_OK) == 0 &&
+		     io_read_file(AT_FDCWD, path, MOST_NOTICE, out, NULL) == 0;
+	size_t from = 0;
+
+	free(path);
+	if (!there)
+		return false;
+	buf_truncate(out, strcspn(out->data, "\r\n"));
+	from = strspn(out->data, "["); /* it must not look like a response code */
+	buf_remove(out, 0, from);
+	return true;
+}
+
+void login_message_of_the_day(struct imap_session *s)
+{
+	struct buf text = BUF_INIT;
+	/* A store that does not answer is no reason not to greet. */
+	bool there = read_notice(s, "motd", &text) ||
+		     annotation_get(s->host->store, NULL, SPAN_LIT("/motd"), SPAN_LIT(""), &text,
+				    NULL) > 0;
+
+	if (there && text.len) {
+		stream_write_str(s->out, "* OK [ALERT] ");
+		reply_text(s->out, buf_span(&text));
+		stream_write_str(s->out, "\r\n");
+	}
+	buf_free(&text);
+}
+
+bool login_is_shut(struct imap_session *s)
+{
+	struct buf text = BUF_INIT;
+	bool shut = s->identity && !s->identity->admin && read_notice(s, "shutdown", &text);
+
+	if (shut) {
+		stream_write_str(s->out, "* BYE [ALERT] ");
+		reply_text(s->out, buf_span(&text));
+		stream_write_str(s->out, "\r\n");
+	}
+	buf_free(&text);
+	return shut;
+}

@@ -1,0 +1,253 @@
+/* selected_news.c - what others did to the selected mailbox, found and told (selected.h). */
+#include <errno.h>
+#include <limits.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "server/base/io.h"
+#include "server/base/mem.h"
+#include "server/imap/reply.h"
+#include "server/imap/selected_private.h"
+#include "server/imap/session.h"
+
+/* ---- finding --------------------------------------------------------------------------------------- */
+
+/* Records were taken out of the mailbox altogether since we looked (cyr_expire, or a replica's peer): what has a number and
+ * no record is expunged. */
+static void note_vanished(struct selected *sel)
+{
+	struct view *v = &sel->mailbox->view;
+	struct view_walk walk = view_walk(v, 1);
+	const struct record *r = view_next(v, &walk);
+
+	for (size_t i = 0; i < sel->map.n; i++) {
+		uint32_t uid = sel->map.run[i].uid;
+
+		for (uint32_t left = seqmap_run_length(&sel->map, i); left; left--, uid++) {
+			while (r && r->uid < uid)
+				r = view_next(v, &walk);
+			if (!r || r->uid != uid)
+				uidset_add(&sel->expunged, uid, uid);
+		}
+	}
+}
+
+static void note_record(struct selected *sel, const struct record *r)
+{
+	if (r->modseq <= sel->known || r->uid > sel->last_uid)
+		return;
+	if (sel->mapped && !seqmap_seq(&sel->map, r->uid))
+		return;
+	if (record_is_live(r))
+		uidset_add(&sel->changed, r->uid, r->uid);
+	else
+		uidset_add(&sel->expunged, r->uid, r->uid);
+}
+
+void selected_note_changes(struct selected *sel)
+{
+	struct view *v = &sel->mailbox->view;
+	struct view_walk walk;
+	const struct record *r;
+
+	if (v->counters.highestmodseq == sel->known)
+		return;
+	if (sel->mapped &&
+	    (v->counters.deletedmodseq > sel->known || v->counters.highestmodseq < sel->known))
+		note_vanished(sel);
+	walk = view_walk_since(v, sel->known);
+	while ((r = view_next(v, &walk)))
+		note_record(sel, r);
+	sel->known = v->counters.highestmodseq;
+}
+
+/* Is it still there, under this or another name, and may he still read it? */
+static int check_row(struct selected *sel, struct us_err *err)
+{
+	struct imap_session *s = sel->session;
+	struct mailbox *m = sel->mailbox;
+	int rc = mailbox_refresh_row(m, err);
+
+	if (rc < 0)
+		return rc;
+	if (!sel->was_deleted &&
+	    mboxname_is_deleted(buf_span(&m->name), s->host->names.deletedprefix))
+		return us_fail(err, US_ENOENT, "it was deleted");
+	if (m->row_version == sel->row_version)
+		return 0;
+	sel->row_version = m->row_version;
+	sel->rights = host_rights(s->host, s->identity, buf_span(&m->name), m->row.acl);
+	sel->read_only = sel->examined || !(sel->rights & SELECTED_WRITE_RIGHTS);
+	return sel->rights & ACL_READ ? 0 : us_fail(err, US_ENOENT, "it may no longer be read");
+}
+
+static int take_in(struct selected *sel, struct us_err *err)
+{
+	int rc = check_row(sel, err);
+
+	if (rc == 0)
+		rc = mailbox_refresh(sel->mailbox, err);
+	if (rc >= 0 && !sel->own_seen)
+		rc = selected_read_seen(sel, err);
+	if (rc < 0)
+		return rc;
+	if (sel->mailbox->view.counters.last_uid > sel->last_uid)
+		selected_claim_recent(sel); /* moves the view: before the changes are noted */
+	selected_note_changes(sel);
+	return 0;
+}
+
+/* ---- telling --------------------------------------------------------------------------------------- */
+
+static void tell_expunged(struct selected *sel, struct stream *out)
+{
+	uint32_t gone = 0;
+
+	if (uidset_is_empty(&sel->expunged) && !sel->phantoms)
+		return;
+	selected_map(sel);
+	for (; sel->phantoms; sel->phantoms--)
+		reply_untagged(out, "%u EXPUNGE", sel->exists--);
+	for (uint32_t uid = uidset_next(&sel->expunged, 1); uid;
+	     uid = uidset_next(&sel->expunged, uid + 1)) {
+		uint32_t seq = seqmap_seq(&sel->map, uid);
+
+		if (seq)
+			reply_untagged(out, "%u EXPUNGE", seq - gone++);
+		if (seq && uidset_has(&sel->recents, uid))
+			sel->recent--;
+		uidset_remove(&sel->recents, uid, uid);
+		uidset_remove(&sel->changed, uid, uid);
+		if (uid == UINT32_MAX)
+			break;
+	}
+	seqmap_remove(&sel->map, &sel->expunged);
+	uidset_clear(&sel->expunged);
+	sel->exists = sel->map.count;
+}
+
+static void tell_arrived(struct selected *sel, struct stream *out)
+{
+	struct view *v = &sel->mailbox->view;
+	uint32_t n = 0, recent = 0;
+	const struct record *r;
+	struct view_walk walk;
+
+	if (v->counters.last_uid == sel->last_uid)
+		return;
+	walk = view_walk(v, sel->last_uid + 1);
+	while ((r = view_next_live(v, &walk))) {
+		if (sel->mapped)
+			seqmap_append(&sel->map, r->uid);
+		recent += uidset_has(&sel->recents, r->uid);
+		n++;
+	}
+	sel->last_uid = v->counters.last_uid;
+	sel->exists += n;
+	sel->recent += recent;
+	if (n) {
+		reply_untagged(out, "%u EXISTS", sel->exists);
+		reply_untagged(out, "%u RECENT", sel->recent);
+	}
+}
+
+static void tell_changed(struct selected *sel, struct stream *out)
+{
+	uint32_t uid = uidset_next(&sel->changed, 1);
+
+	for (; uid; uid = uid == UINT32_MAX ? 0 : uidset_next(&sel->changed, uid + 1)) {
+		const struct record *r = view_find(&sel->mailbox->view, uid);
+		uint32_t seq = selected_seq(sel, uid);
+
+		if (!r || !seq || !record_is_live(r))
+			continue;
+		stream_printf(out, "* %u FETCH (FLAGS ", seq);
+		selected_put_flags(sel, out, r);
+		if (sel->session->uid_form)
+			stream_printf(out, " UID %u", uid);
+		stream_write_str(out, ")\r\n");
+	}
+	uidset_clear(&sel->changed);
+}
+
+int selected_update(struct selected *sel, enum selected_news what, struct us_err *err)
+{
+	struct stream *out = sel->session->out;
+	int rc = take_in(sel, err);
+
+	if (rc < 0)
+		return rc;
+	if (what == SELECTED_ALL)
+		tell_expunged(sel, out);
+	if (!sel->phantoms) /* what arrived has its place behind them */
+		tell_arrived(sel, out);
+	selected_tell_names(sel, out);
+	tell_changed(sel, out);
+	return 0;
+}
+
+/* ---- changing it ----------------------------------------------------------------------------------- */
+
+int selected_lock(struct selected *sel, struct us_err *err)
+{
+	int rc = mailbox_lock(sel->mailbox, err);
+
+	if (rc < 0)
+		return rc;
+	selected_note_changes(sel);
+	return 0;
+}
+
+void selected_unlock(struct selected *sel, uint64_t told_modseq)
+{
+	mailbox_unlock(sel->mailbox);
+	if (told_modseq > sel->known)
+		sel->known = told_modseq;
+}
+
+/* ---- the bell -------------------------------------------------------------------------------------- */
+
+static int hang_bell(struct selected *sel, struct us_err *err)
+{
+	char path[PATH_MAX];
+	int rc = mailbox_bell(sel->mailbox, path, sizeof(path));
+
+	if (rc < 0)
+		return us_fail(err, rc, "the path of %s is too long", sel->mailbox->name.data);
+	if (inotify_add_watch(sel->bell, path, IN_MODIFY | IN_DELETE_SELF) < 0)
+		return us_fail_errno(err, "watch %s", path);
+	sel->bell_hung = true;
+	return 0;
+}
+
+int selected_bell(struct selected *sel, int *fd, struct us_err *err)
+{
+	int rc = 0;
+
+	if (sel->bell < 0)
+		sel->bell = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (sel->bell < 0)
+		return us_fail_errno(err, "inotify");
+	if (!sel->bell_hung)
+		rc = hang_bell(sel, err);
+	if (rc == 0)
+		*fd = sel->bell;
+	return rc;
+}
+
+void selected_bell_clear(struct selected *sel)
+{
+	char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+	ssize_t n;
+
+	while ((n = read(sel->bell, events, sizeof(events))) > 0 || (n < 0 && errno == EINTR)) {
+		for (ssize_t at = 0; at < n;) {
+			const struct inotify_event *event = (const void *)(events + at);
+
+			if (event->mask &
+			    IN_IGNORED) /* the file is gone: the mailbox moved, or is gone too */
+				sel->bell_hung = false;
+			at += (ssize_t)(sizeof(*event) + event->len);
+		}
+	}
+}
