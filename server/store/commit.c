@@ -1,4 +1,4 @@
-/* commit.c - see commit.h, and doc/FORMATS.md 3.4 for the order of the steps. */
+/* commit.c - see commit.h; the parts of a commit. How it ends is in commit_finish.c. */
 #include "server/store/commit.h"
 
 #include <errno.h>
@@ -12,38 +12,9 @@
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/store/cache.h"
-#include "server/store/compact.h"
+#include "server/store/commit_private.h"
 #include "server/store/mailbox_private.h"
-#include "server/store/mboxname.h"
-#include "server/store/meta/meta.h"
 #include "server/store/partition.h"
-
-/* From this many unsynced files on, one syncfs is cheaper than a sync each. */
-#define MANY_FILES 8
-
-struct commit {
-	struct mailbox *m;
-	struct buf ops; /* of the frame that is being filled */
-	uint32_t count;
-	struct journal_position at; /* behind the last frame written */
-	bool wrote_frame;
-	uint64_t modseq;
-	int64_t now;
-	bool appended, linked; /* messages came; names came */
-	bool recount,
-		find_low; /* first_unseen_* must be looked for: from where it was, from the start */
-	uint32_t first_uid;       /* of the files linked, for abort */
-	struct staged **unsynced; /* their bytes are not on the disk */
-	size_t n_unsynced, cap_unsynced;
-	struct {
-		uint32_t low, high;
-	} * unlinked;
-	size_t n_unlinked, cap_unlinked;
-	struct meta_batch *meta;
-	bool meta_lazy;
-	struct store_change also[8];
-	size_t n_also;
-};
 
 int commit_begin(struct mailbox *m, struct commit **out, struct us_err *err)
 {
@@ -61,7 +32,7 @@ int commit_begin(struct mailbox *m, struct commit **out, struct us_err *err)
 	return 0;
 }
 
-static void commit_free(struct commit **commit)
+void commit_free(struct commit **commit)
 {
 	struct commit *c = *commit;
 
@@ -103,8 +74,7 @@ static int write_full_frame(struct commit *c, struct us_err *err)
 	return rc;
 }
 
-/* Show it in our view, and write it down. */
-static int add_op(struct commit *c, const void *op, struct us_err *err)
+int commit_add_op(struct commit *c, const void *op, struct us_err *err)
 {
 	const struct journal_op *head = op;
 	int rc = view_apply(&c->m->view, head, 0, err);
@@ -143,8 +113,8 @@ static int add_record_op(struct commit *c, const struct record *before, const st
 
 	whole.record.crc = record_crc(&whole.record);
 	if (before && only_flags_differ(before, after))
-		return add_op(c, &flags, err);
-	return add_op(c, &whole, err);
+		return commit_add_op(c, &flags, err);
+	return commit_add_op(c, &whole, err);
 }
 
 /* Keep counters.first_unseen_* right, or note that they must be looked for. */
@@ -186,7 +156,7 @@ static void look_forward(struct view *v)
 	v->counters.first_unseen_uid = v->counters.first_unseen_seq = 0;
 }
 
-static void settle_first_unseen(struct commit *c)
+void commit_settle_first_unseen(struct commit *c)
 {
 	if (c->find_low)
 		view_find_first_unseen(&c->m->view);
@@ -404,7 +374,7 @@ int commit_unlink(struct commit *c, uint32_t low, uint32_t high, struct us_err *
 	us_grow(&c->unlinked, c->n_unlinked, &c->cap_unlinked, sizeof(c->unlinked[0]));
 	c->unlinked[c->n_unlinked].low = low;
 	c->unlinked[c->n_unlinked++].high = high;
-	return add_op(c, &op, err);
+	return commit_add_op(c, &op, err);
 }
 
 /* ---- flag names and annotations ----------------------------------------------------------------- */
@@ -430,7 +400,7 @@ int commit_flag_bit(struct commit *c, struct span name, unsigned *bit, struct us
 	buf_add_span(&op, name);
 	while (op.len % 8)
 		buf_add_char(&op, '\0');
-	rc = add_op(c, op.data, err);
+	rc = commit_add_op(c, op.data, err);
 	buf_free(&op);
 	*bit = (unsigned)found;
 	return rc;
@@ -463,7 +433,7 @@ int commit_annotate(struct commit *c, uint32_t uid, struct span entry, struct sp
 	annots_encode(&op, uid, entry, userid, value, modseq);
 	rc = change_record(c, &after, err);
 	if (rc == 0)
-		rc = add_op(c, op.data, err);
+		rc = commit_add_op(c, op.data, err);
 	buf_free(&op);
 	return rc;
 }
@@ -480,228 +450,4 @@ void commit_also(struct commit *c, struct store_change change)
 {
 	us_assert(c->n_also < ARRAY_SIZE(c->also));
 	c->also[c->n_also++] = change;
-}
-
-/* ---- finish ------------------------------------------------------------------------------------- */
-
-static int sync_everything(struct commit *c, struct us_err *err)
-{
-	int verdict = failpoint_hit(FP("store.commit.syncfs"));
-
-	if (verdict < 0)
-		failpoint_die();
-	if (verdict > 0)
-		errno = verdict;
-	return verdict > 0 || syncfs(c->m->dir) < 0 ? us_fail_errno(err, "syncfs") : 0;
-}
-
-/* Bytes and names of new messages; the names of copies too, whose bytes are on the disk already. */
-static int sync_files(struct commit *c, struct us_err *err)
-{
-	int rc = 0;
-
-	if (!c->linked)
-		return 0;
-	if (c->n_unsynced >= MANY_FILES) {
-		rc = sync_everything(c, err);
-	} else {
-		for (size_t i = 0; rc == 0 && i < c->n_unsynced; i++)
-			rc = io_fdatasync(FP("store.commit.sync_file"), c->unsynced[i]->fd, err);
-		if (rc == 0)
-			rc = io_fsync(FP("store.commit.sync_names"), c->m->dir, err);
-	}
-	for (size_t i = 0; rc == 0 && i < c->n_unsynced; i++)
-		c->unsynced[i]->synced = true;
-	return rc < 0 ? partition_poison(c->m->partition, err) : 0;
-}
-
-static int announce(struct commit *c, struct us_err *err)
-{
-	struct store_change changes[ARRAY_SIZE(c->also) + 2];
-	struct span name = buf_span(&c->m->name);
-	size_t n = 0;
-
-	if (c->appended)
-		changes[n++] = (struct store_change){CHANGE_APPEND, name, SPAN_NULL};
-	changes[n++] = (struct store_change){CHANGE_MAILBOX, name, SPAN_NULL};
-	for (size_t i = 0; i < c->n_also; i++)
-		changes[n++] = c->also[i];
-	return store_announce(c->m->store, changes, n, err);
-}
-
-static int add_meta_op(struct commit *c, struct us_err *err)
-{
-	struct journal_op head = {OP_META, 0, 0};
-	struct buf op = BUF_INIT;
-	int rc;
-
-	if (!c->meta)
-		return 0;
-	buf_add(&op, &head, sizeof(head));
-	meta_batch_encode(c->meta, &op);
-	while (op.len % 8)
-		buf_add_char(&op, '\0');
-	head.length = (uint32_t)op.len;
-	memcpy(op.data, &head, sizeof(head));
-	rc = view_apply(&c->m->view, (const void *)op.data, c->at.serial + 1, err);
-	buf_add(&c->ops, op.data, op.len);
-	c->count++;
-	buf_free(&op);
-	return rc;
-}
-
-/* The commit point: a COMMIT frame, durable. */
-static int write_commit_frame(struct commit *c, struct us_err *err)
-{
-	struct view *v = &c->m->view;
-	struct op_counters op = {.op = {OP_COUNTERS, 0, sizeof(op)}};
-	int rc = add_meta_op(c, err);
-
-	if (rc < 0)
-		return rc;
-	op.counters = v->counters;
-	buf_add(&c->ops, &op, sizeof(op));
-	v->tail_ops++;
-	rc = journal_write(&v->journal, &c->at, &c->ops, c->count + 1,
-			   FRAME_COMMIT | (c->wrote_frame ? 0u : (unsigned)FRAME_FIRST),
-			   v->counters.highestmodseq, err);
-	if (rc < 0)
-		return rc;
-	c->first_uid =
-		0; /* from here on the frame may be on the disk: the files it speaks of stay */
-	rc = journal_sync(&v->journal, err);
-	return rc < 0 ? partition_poison(c->m->partition, err) : 0;
-}
-
-/* The word comes first: a reader of it must find the META op behind it published or repairable. */
-static void publish(struct commit *c)
-{
-	struct view *v = &c->m->view;
-
-	if (c->meta)
-		journal_set_word(&v->journal.header->meta_pending, c->at.serial);
-	journal_publish(&v->journal, c->at.offset);
-	v->at = c->at;
-}
-
-static int commit_meta_half(struct commit *c, struct us_err *err)
-{
-	struct mailbox *m = c->m;
-	struct buf key = BUF_INIT;
-	int rc;
-
-	if (!c->meta)
-		return 0;
-	mboxname_to_key(buf_span(&m->name), &key);
-	meta_batch_serial(c->meta, META_MAILBOXES, buf_span(&key), c->at.serial);
-	rc = meta_commit(store_meta(m->store), c->meta, c->meta_lazy ? META_LAZY : META_DURABLE,
-			 err);
-	buf_free(&key);
-	if (rc < 0)
-		return us_err_prefix(err, "%s", m->name.data);
-	m->row_serial = c->at.serial;
-	journal_set_word(&m->view.journal.header->meta_applied, c->at.serial);
-	return 0;
-}
-
-static void ring_bell(struct mailbox *m)
-{
-	if (pwrite(m->lock, "!", 1, 0) < 0)
-		log_event(LOG_WARNING, "store.bell.silent", LF_STR("mailbox", m->name.data));
-}
-
-static void remove_unlinked_files(struct commit *c)
-{
-	for (size_t i = 0; i < c->n_unlinked; i++)
-		for (uint64_t uid = c->unlinked[i].low; uid <= c->unlinked[i].high; uid++) {
-			char name[16];
-			struct us_err err;
-			message_file_name((uint32_t)uid, name);
-			if (io_unlink(FP("store.commit.unlink"), c->m->dir, name, &err) < 0)
-				log_event(LOG_WARNING, "store.message.kept",
-					  LF_STR("mailbox", c->m->name.data), LF_NUM("uid", uid),
-					  LF_ERR(&err));
-		}
-}
-
-int commit_finish(struct commit **commit, struct us_err *err)
-{
-	struct commit *c = *commit;
-	struct mailbox *m = c->m;
-	int rc;
-
-	settle_first_unseen(c);
-	if (partition_is_poisoned(m->partition))
-		rc = us_fail(err, US_EIO, "partition %s is poisoned after a failed sync",
-			     m->partition->name);
-	else
-		rc = sync_files(c, err);
-	if (rc == 0)
-		rc = announce(c, err);
-	if (rc == 0)
-		rc = write_commit_frame(c, err);
-	if (rc < 0) {
-		commit_abort(commit);
-		return rc;
-	}
-	publish(c);
-	rc = commit_meta_half(c, err);
-	ring_bell(m);
-	remove_unlinked_files(c);
-	commit_free(commit);
-	if (rc == 0)
-		compact_if_worthwhile(m);
-	return rc;
-}
-
-void commit_abort(struct commit **commit)
-{
-	struct commit *c = *commit;
-	struct mailbox *m;
-	struct us_err err;
-
-	if (!c)
-		return;
-	m = c->m;
-	for (uint64_t uid = c->first_uid; uid && uid <= m->view.counters.last_uid + (uint64_t)1;
-	     uid++) {
-		char name[16];
-		message_file_name((uint32_t)uid, name);
-		(void)unlinkat(m->dir, name, 0); /* what stays is written over by the next append */
-	}
-	commit_free(commit);
-	if (mailbox_reopen_view(m, &err) < 0)
-		log_event(LOG_ERR, "store.mailbox.lost", LF_STR("mailbox", m->name.data),
-			  LF_ERR(&err));
-}
-
-int commit_cache(struct mailbox *m, uint32_t uid, struct span payload, struct us_err *err)
-{
-	const struct record *r = view_find(&m->view, uid);
-	struct op_cacheref op = {.op = {OP_CACHEREF, 0, sizeof(op)}, .uid = uid};
-	struct record after;
-	struct commit *c;
-	int rc;
-
-	if (!r)
-		return us_fail(err, US_ENOENT, "no message has uid %u", uid);
-	after = *r;
-	cache_append(m, payload, &after);
-	op.length = after.cache_length;
-	op.offset = after.cache_offset;
-	op.crc = after.cache_crc;
-	op.version = after.cache_version;
-	rc = commit_begin(m, &c, err);
-	if (rc < 0)
-		return rc;
-	rc = add_op(c, &op, err);
-	if (rc == 0)
-		rc = write_commit_frame(c, err);
-	if (rc < 0) {
-		commit_abort(&c);
-		return rc;
-	}
-	publish(c);
-	commit_free(&c);
-	return 0;
 }

@@ -10,7 +10,7 @@
  * failed sync the partition is poisoned. What finish() reports as failed may still come to be if only the metadata half
  * failed: the next holder of the lock completes it.
  *
- * How it is made durable is this file's secret: message files and their names, then one fdatasync of the
+ * How it is made durable is commit_finish.c's secret: message files and their names, then one fdatasync of the
  * journal. A redo log shared by the partition can take its place without a caller noticing.
  */
 #ifndef US_STORE_COMMIT_H
@@ -74,6 +74,16 @@ void commit_also(struct commit *c, struct store_change change);
 /* Both free the commit. */
 int commit_finish(struct commit **c, struct us_err *err);
 void commit_abort(struct commit **c);
+
+/* Finish several, of different mailboxes of one store, sharing their syncs and the observer's call. All are freed. Each has its
+ * own result in `rc` and `err`, as commit_finish() gives it: one that fails takes no other with it, but for a failed
+ * sync (all of that partition) and an observer that says no (all). */
+struct commit_end {
+	struct commit *commit; /* NULL afterwards */
+	int rc;
+	struct us_err err;
+};
+void commit_finish_all(struct commit_end *list, size_t n);
 
 /* Put the cached form of messages back where it was lost: no change anybody needs to hear of. */
 int commit_cache(struct mailbox *m, uint32_t uid, struct span payload, struct us_err *err);

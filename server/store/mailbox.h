@@ -55,6 +55,16 @@ int mailbox_lock(struct mailbox *m, struct us_err *err);
 int mailbox_lock_in_namespace(struct mailbox *m, struct us_err *err);
 void mailbox_unlock(struct mailbox *m);
 
+/* Lock several mailboxes of one store, no two of them the same, in the order that everybody keeps (doc/FORMATS.md 8). Each has its own
+ * result, and is not locked unless that is 0. US_EBUSY: somebody has the lock; with `wait` only after the usual
+ * time. US_ECHANGED: it was renamed to another owner meanwhile; to be looked up again. */
+struct mailbox_locking {
+	struct mailbox *m;
+	int rc;
+	struct us_err err;
+};
+void mailbox_lock_many(struct mailbox_locking *list, size_t n, bool wait);
+
 /* HIGHESTMODSEQ: of the records, or of the folder if that is higher. */
 uint64_t mailbox_highestmodseq(const struct mailbox *m);
 /* Open the file of a message for reading. */

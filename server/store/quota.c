@@ -278,6 +278,14 @@ static bool fits(int64_t limit, uint64_t used, uint64_t more, uint64_t unit)
 	return limit == STATE_NO_LIMIT || !more || used + more <= (uint64_t)limit * unit;
 }
 
+bool quota_is_over(const struct state_quota *limits, const struct quota_usage *used)
+{
+	int64_t storage = limits->limit[STATE_STORAGE], messages = limits->limit[STATE_MESSAGE];
+
+	return (storage != STATE_NO_LIMIT && used->bytes > (uint64_t)storage * 1024) ||
+	       (messages != STATE_NO_LIMIT && used->used[STATE_MESSAGE] > (uint64_t)messages);
+}
+
 static int check_root(struct store *store, struct span root, const struct quota_wanted *wanted,
 		      struct us_err *err)
 {

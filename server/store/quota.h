@@ -6,6 +6,7 @@
 #ifndef US_STORE_QUOTA_H
 #define US_STORE_QUOTA_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "server/base/buf.h"
@@ -37,6 +38,9 @@ struct quota_usage {
 	uint64_t annotation_bytes;
 };
 int quota_usage(struct store *store, struct span root, struct quota_usage *out, struct us_err *err);
+
+/* Is more in use than these limits allow (of STORAGE and MESSAGE)? */
+bool quota_is_over(const struct state_quota *limits, const struct quota_usage *used);
 
 /* May so much be added below `name`? 0, or US_EQUOTA saying which resource. */
 struct quota_wanted {

@@ -179,6 +179,49 @@ int staged_end(struct staged *s, int64_t internaldate_ns, struct us_err *err)
 	return 0;
 }
 
+static int copy_bytes(int from, struct staged *to, struct us_err *err)
+{
+	char chunk[65536];
+	ssize_t n;
+	off_t at = 0;
+	int rc = 0;
+
+	while (rc == 0 && (n = pread(from, chunk, sizeof(chunk), at)) != 0) {
+		rc = n < 0 ? us_fail_errno(err, "read a message file")
+			   : staged_write(to, chunk, (size_t)n, err);
+		at += n;
+	}
+	return rc;
+}
+
+int staged_copy(struct stage *stage, const struct staged *from, struct staged *out,
+		struct us_err *err)
+{
+	struct timespec times[2];
+	struct staged copy;
+	struct stat st;
+	int rc = staged_begin(stage, NULL, &copy, err);
+
+	if (rc < 0)
+		return rc;
+	rc = copy_bytes(from->fd, &copy, err);
+	if (rc == 0)
+		rc = staged_end(&copy, 0, err);
+	if (rc == 0 && !guid_eq(&copy.guid, &from->guid))
+		rc = us_fail(err, US_ECORRUPT, "a staged message changed while it was copied");
+	if (rc == 0 && fstat(from->fd, &st) == 0) { /* its time is the INTERNALDATE */
+		times[0] = (struct timespec){.tv_nsec = UTIME_OMIT};
+		times[1] = st.st_mtim;
+		if (futimens(copy.fd, times) < 0)
+			rc = us_fail_errno(err, "set the time of a message file");
+	}
+	if (rc < 0)
+		staged_drop(&copy, /* remove */ true);
+	else
+		*out = copy;
+	return rc;
+}
+
 void staged_drop(struct staged *s, bool remove)
 {
 	guid_sum_free(&s->sum);
@@ -234,16 +277,11 @@ static int open_checked(int dir, const char *file, const struct guid *guid, stru
 static int copy_into(struct stage *stage, int from, const char *name, struct us_err *err)
 {
 	struct staged copy;
-	char chunk[65536];
-	ssize_t n;
-	off_t at = 0;
 	int rc = staged_begin(stage, name, &copy, err);
 
-	while (rc == 0 && (n = pread(from, chunk, sizeof(chunk), at)) != 0) {
-		rc = n < 0 ? us_fail_errno(err, "read a message file")
-			   : staged_write(&copy, chunk, (size_t)n, err);
-		at += n;
-	}
+	if (rc < 0)
+		return rc;
+	rc = copy_bytes(from, &copy, err);
 	staged_drop(&copy, /* remove */ rc < 0);
 	return rc;
 }

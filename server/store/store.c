@@ -256,8 +256,8 @@ static int open_lock(struct store *store, const char *path, int *out, struct us_
 	return io_open(NULL, store->lock_dir, path, O_RDWR | O_CREAT, 0600, out, err);
 }
 
-static int lock_owner(struct store *store, struct span owner, enum store_lock_mode mode, int *out,
-		      struct us_err *err)
+static int lock_owner(struct store *store, struct span owner, enum store_lock_mode mode,
+		      unsigned wait_ms, int *out, struct us_err *err)
 {
 	struct buf path = BUF_INIT;
 	int fd = -1, rc;
@@ -265,8 +265,8 @@ static int lock_owner(struct store *store, struct span owner, enum store_lock_mo
 	lock_path(owner, &path);
 	rc = open_lock(store, path.data, &fd, err);
 	if (rc == 0)
-		rc = lock_take(fd, mode == STORE_SHARED ? LOCK_SHARED : LOCK_EXCLUSIVE,
-			       store->config.lock_wait_ms, err);
+		rc = lock_take(fd, mode == STORE_SHARED ? LOCK_SHARED : LOCK_EXCLUSIVE, wait_ms,
+			       err);
 	buf_free(&path);
 	if (rc < 0) {
 		io_close(&fd);
@@ -282,22 +282,41 @@ static void owner_of(struct store *store, struct span name, struct buf *owner)
 		buf_add_str(owner, SHARED_OWNER);
 }
 
-int store_lock_namespace(struct store *store, struct span name, enum store_lock_mode mode, int *out,
-			 struct us_err *err)
+int store_lock_namespace_within(struct store *store, struct span name, enum store_lock_mode mode,
+				unsigned wait_ms, int *out, struct us_err *err)
 {
 	struct buf owner = BUF_INIT;
 	int rc;
 
 	owner_of(store, name, &owner);
-	rc = lock_owner(store, buf_span(&owner), mode, out, err);
+	rc = lock_owner(store, buf_span(&owner), mode, wait_ms, out, err);
 	buf_free(&owner);
 	return rc;
+}
+
+int store_lock_namespace(struct store *store, struct span name, enum store_lock_mode mode, int *out,
+			 struct us_err *err)
+{
+	return store_lock_namespace_within(store, name, mode, store->config.lock_wait_ms, out, err);
+}
+
+int store_cmp_owners(struct store *store, struct span a, struct span b)
+{
+	struct buf x = BUF_INIT, y = BUF_INIT;
+	int order;
+
+	owner_of(store, a, &x);
+	owner_of(store, b, &y);
+	order = span_cmp(buf_span(&x), buf_span(&y));
+	buf_free(&x);
+	buf_free(&y);
+	return order;
 }
 
 int store_lock_user(struct store *store, struct span userid, enum store_lock_mode mode, int *out,
 		    struct us_err *err)
 {
-	return lock_owner(store, userid, mode, out, err);
+	return lock_owner(store, userid, mode, store->config.lock_wait_ms, out, err);
 }
 
 int store_lock_namespaces(struct store *store, struct span a, struct span b,
@@ -309,9 +328,11 @@ int store_lock_namespaces(struct store *store, struct span a, struct span b,
 	owner_of(store, a, &x);
 	owner_of(store, b, &y);
 	order = span_cmp(buf_span(&x), buf_span(&y));
-	rc = lock_owner(store, buf_span(order <= 0 ? &x : &y), mode, &fd[0], err);
+	rc = lock_owner(store, buf_span(order <= 0 ? &x : &y), mode, store->config.lock_wait_ms,
+			&fd[0], err);
 	if (rc == 0 && order != 0)
-		rc = lock_owner(store, buf_span(order <= 0 ? &y : &x), mode, &fd[1], err);
+		rc = lock_owner(store, buf_span(order <= 0 ? &y : &x), mode,
+				store->config.lock_wait_ms, &fd[1], err);
 	buf_free(&x);
 	buf_free(&y);
 	if (rc < 0) {

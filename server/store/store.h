@@ -106,6 +106,11 @@ int store_lock_namespace(struct store *store, struct span name, enum store_lock_
 int store_lock_namespaces(struct store *store, struct span a, struct span b,
 			  enum store_lock_mode mode, int out[2],
 			  struct us_err *err); /* out[1] is -1 if both have one owner */
+/* As store_lock_namespace(), but wait no longer than this. */
+int store_lock_namespace_within(struct store *store, struct span name, enum store_lock_mode mode,
+				unsigned wait_ms, int *out, struct us_err *err);
+/* In which order the owners of two names have their locks taken; 0: it is one owner. */
+int store_cmp_owners(struct store *store, struct span a, struct span b);
 int store_lock_user(struct store *store, struct span userid, enum store_lock_mode mode, int *out,
 		    struct us_err *err);
 void store_unlock_namespace(int *lock);

@@ -61,6 +61,13 @@ bool meta_batch_is_empty(const struct meta_batch *batch)
 	return batch->n_items == 0 && !batch->bad;
 }
 
+void meta_batch_add(struct meta_batch *batch, const struct meta_batch *more)
+{
+	buf_add_span(&batch->items, buf_span(&more->items));
+	batch->n_items += more->n_items;
+	batch->bad = batch->bad || more->bad;
+}
+
 static void add_padded(struct buf *b, struct span s)
 {
 	buf_add_span(b, s);

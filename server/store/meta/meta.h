@@ -129,6 +129,8 @@ void meta_batch_expect(struct meta_batch *batch, enum meta_table table, struct s
 void meta_batch_serial(struct meta_batch *batch, enum meta_table table, struct span key,
 		       uint64_t serial);
 
+/* Add the items of another batch, to be carried out with these under this batch's nonce. */
+void meta_batch_add(struct meta_batch *batch, const struct meta_batch *more);
 /* The form it has in a frame's META op and on the wire, appended; its length is a multiple of 8. */
 void meta_batch_encode(const struct meta_batch *batch, struct buf *out);
 /* Back from that form, padding behind it is well. *out to be given to meta_batch_fini(). US_EPROTO. */

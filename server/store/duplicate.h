@@ -1,0 +1,27 @@
+/* duplicate.h - what was delivered where: a second copy of a message into the same mailbox is not wanted.
+ *
+ * A mark (doc/FORMATS.md 9.2, table duplicates) is keyed by the Message-ID, the mailbox's uniqueid and the Date field, and names the record
+ * it stands for. It rides in that record's own commit, so it cannot be there without it; and it counts only as long as the
+ * record exists (expunged included), so it cannot swallow a message that nobody has.
+ */
+#ifndef US_STORE_DUPLICATE_H
+#define US_STORE_DUPLICATE_H
+
+#include <stdint.h>
+
+#include "server/base/err.h"
+#include "server/base/span.h"
+#include "server/store/mailbox.h"
+
+struct meta_batch;
+
+/* Longer ones are never marked. */
+#define DUPLICATE_ID_MAX 1000
+
+/* Is this message in the mailbox, which is locked? 1 or 0. */
+int duplicate_known(struct mailbox *m, struct span id, struct span date, struct us_err *err);
+/* Add to the metadata half of the commit that appends it: with uid it went into m. */
+void duplicate_mark(struct meta_batch *batch, const struct mailbox *m, struct span id,
+		    struct span date, uint32_t uid);
+
+#endif
