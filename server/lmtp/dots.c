@@ -1,0 +1,81 @@
+/* dots.c - see dots.h. */
+#include "server/lmtp/dots.h"
+
+#include <string.h>
+
+/* Where the next LF is, looked for once however many bare CRs stand before it. */
+struct cursor {
+	const char *at, *end;
+	const char *lf; /* at or behind `at`, or end; NULL: not known */
+};
+
+static const char *next_lf(struct cursor *c)
+{
+	if (!c->lf || c->lf < c->at) {
+		c->lf = memchr(c->at, '\n', (size_t)(c->end - c->at));
+		if (!c->lf)
+			c->lf = c->end;
+	}
+	return c->lf;
+}
+
+/* Text up to the next CR or LF, which is taken too. */
+static void take_text(struct dots *d, struct cursor *c, struct buf *out)
+{
+	const char *lf = next_lf(c);
+	const char *cr = memchr(c->at, '\r', (size_t)(lf - c->at));
+	const char *stop = cr ? cr : lf;
+
+	buf_add(out, c->at, (size_t)(stop - c->at));
+	c->at = stop;
+	if (stop == c->end)
+		return;
+	c->at++;
+	if (cr)
+		d->state = DOTS_TEXT_CR;
+	else
+		buf_add(out, "\r\n", 2); /* a bare LF: the line ends, but none begins */
+}
+
+static void step(struct dots *d, struct cursor *c, struct buf *out)
+{
+	char byte = *c->at;
+
+	switch (d->state) {
+	case DOTS_START:
+		d->state = byte == '.' ? DOTS_DOT : DOTS_TEXT;
+		c->at += byte == '.';
+		break;
+	case DOTS_DOT:
+		d->state = byte == '\r' ? DOTS_DOT_CR : DOTS_TEXT;
+		c->at += byte == '\r';
+		break;
+	case DOTS_DOT_CR:
+		d->done = byte == '\n';
+		d->state = d->done ? DOTS_START : DOTS_TEXT_CR;
+		c->at += d->done;
+		break;
+	case DOTS_TEXT:
+		take_text(d, c, out);
+		break;
+	case DOTS_TEXT_CR:
+		if (byte == '\n')
+			buf_add(out, "\r\n", 2);
+		d->state = byte == '\n' ? DOTS_START : byte == '\r' ? DOTS_TEXT_CR : DOTS_TEXT;
+		c->at += byte == '\n' || byte == '\r';
+		break;
+	}
+}
+
+size_t dots_feed(struct dots *d, struct span in, struct buf *out)
+{
+	struct cursor c = {in.ptr, in.ptr + in.len, NULL};
+	size_t before = out->len, taken;
+
+	while (c.at < c.end && !d->done)
+		step(d, &c, out);
+	taken = (size_t)(c.at - in.ptr);
+	d->has_nul = d->has_nul || memchr(in.ptr, '\0', taken);
+	d->size += out->len - before;
+	return taken;
+}
