@@ -113,17 +113,23 @@ uint32_t annotation_crc(uint32_t uid, struct span entry, struct span userid, str
 /* The text of a virtual annotation, "" if the record has none. */
 static void thrid_text(const struct record *r, char out[24])
 {
-	snprintf(out, 24, r->cid ? "%" PRIx64 : "", r->cid);
+	out[0] = '\0';
+	if (r->cid)
+		snprintf(out, 24, "%" PRIx64, r->cid);
 }
 
 static void savedate_text(const struct record *r, char out[24])
 {
-	snprintf(out, 24, r->savedate ? "%" PRId64 : "", r->savedate);
+	out[0] = '\0';
+	if (r->savedate)
+		snprintf(out, 24, "%" PRId64, r->savedate);
 }
 
 static void createdmodseq_text(const struct record *r, char out[24])
 {
-	snprintf(out, 24, r->createdmodseq ? "%" PRIu64 : "", r->createdmodseq);
+	out[0] = '\0';
+	if (r->createdmodseq)
+		snprintf(out, 24, "%" PRIu64, r->createdmodseq);
 }
 
 static const struct {
