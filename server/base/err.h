@@ -37,7 +37,8 @@ enum us_class {
 	X(US_EAUTH, -17, US_REFUSE, "AUTHENTICATIONFAILED", "authentication failure") \
 	X(US_EREMOTE, -18, US_RETRY, "UNAVAILABLE", "the other server refused")       \
 	X(US_ENOSPC, -19, US_RETRY, "UNAVAILABLE", "no space left on device")         \
-	X(US_ENOTSUP, -20, US_REFUSE, "CANNOT", "operation is not supported")
+	X(US_ENOTSUP, -20, US_REFUSE, "CANNOT", "operation is not supported")         \
+	X(US_ELINK, -21, US_RETRY, "UNAVAILABLE", "the link to the other server is lost")
 
 enum us_code {
 #define X(name, value, class, imap, text) name = value,
