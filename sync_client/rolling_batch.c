@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "reconcile/batch.h"
+#include "reconcile/agenda.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/base/wait.h"
@@ -137,26 +137,26 @@ static int take_back(struct rolling *r, const struct coalesce_line *lines, size_
 	return aside_save(&r->aside, err);
 }
 
-static int settle(struct rolling *r, struct batch *b, const struct work *work, int result,
+static int settle(struct rolling *r, struct agenda *b, const struct work *work, int result,
 		  const struct us_err *why, struct us_err *err)
 {
-	enum batch_fate fate = batch_done(b, work, result);
+	enum agenda_fate fate = agenda_done(b, work, result);
 	const struct coalesce_line *lines;
 	size_t n;
 
-	lines = batch_lines(b, work, &n);
+	lines = agenda_lines(b, work, &n);
 	switch (fate) {
-	case BATCH_DONE:
+	case AGENDA_DONE:
 		return take_back(r, lines, n, err);
-	case BATCH_PROMOTED:
+	case AGENDA_PROMOTED:
 		log_event(LOG_NOTICE, "sync.work.promoted", LF_SPAN("object", work->arg[0]),
 			  LF_ERR(why));
 		return 0;
-	case BATCH_BACK:
+	case AGENDA_BACK:
 		return put_back(r, lines, n, err);
-	case BATCH_ASIDE:
+	case AGENDA_ASIDE:
 		return put_aside(r, lines, n, why, err);
-	case BATCH_STOPPED:
+	case AGENDA_STOPPED:
 		break;
 	}
 	if (err)
@@ -178,12 +178,12 @@ int rolling_work(struct rolling *r, const struct coalesce_line *lines, size_t n,
 	struct pool *pool = pool_new();
 	struct coalesced todo;
 	const struct work *work;
-	struct batch *b;
+	struct agenda *b;
 	int rc = 0;
 
 	coalesce(lines, n, &owner, pool, &todo);
-	b = batch_new(&todo);
-	while (rc == 0 && (work = batch_next(b))) {
+	b = agenda_new(&todo);
+	while (rc == 0 && (work = agenda_next(b))) {
 		struct us_err why = US_ERR_INIT;
 		int result = work->withheld;
 		if (result == 0)
@@ -194,7 +194,7 @@ int rolling_work(struct rolling *r, const struct coalesce_line *lines, size_t n,
 		if (rc == 0 && !r->link)
 			rc = rolling_connect(r, err);
 	}
-	batch_free(&b);
+	agenda_free(&b);
 	pool_free(&pool);
 	return rc;
 }

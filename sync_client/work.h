@@ -5,7 +5,7 @@
 #include "reconcile/coalesce.h"
 #include "sync_client/sync.h"
 
-/* 0, or the code that batch_done() wants to hear. */
+/* 0, or the code that agenda_done() wants to hear. */
 int work_do(struct sync *s, const struct work *work, struct us_err *err);
 
 #endif
