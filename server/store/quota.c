@@ -268,6 +268,22 @@ int quota_usage(struct store *store, struct span root, struct quota_usage *out, 
 	return rc < 0 ? rc : 0;
 }
 
+int quota_remove_unused(struct store *store, struct span root, bool dry_run, struct us_err *err)
+{
+	struct quota_usage usage;
+	int lock, rc = store_lock_namespace(store, root, STORE_EXCLUSIVE, &lock, err);
+
+	if (rc < 0)
+		return rc;
+	rc = quota_usage(store, root, &usage, err);
+	if (rc == 0 && usage.used[STATE_NUM_FOLDERS] == 0) {
+		rc = dry_run ? 0 : remove_locked(store, root, err);
+		rc = rc < 0 ? rc : 1;
+	}
+	store_unlock_namespace(&lock);
+	return rc;
+}
+
 /* ---- may it grow? ------------------------------------------------------------------------------- */
 
 static const char *const names[STATE_RESOURCES] = {"STORAGE", "MESSAGE", "X-ANNOTATION-STORAGE",
