@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "server/base/io.h"
@@ -58,16 +59,62 @@ int message_append(struct commit *c, struct staged *staged, const struct record 
 	return rc;
 }
 
+int message_open(struct mailbox *m, const struct record *r, int *out, struct us_err *err)
+{
+	struct stat st;
+	int fd = -1, rc = mailbox_open_message(m, r->uid, &fd, err);
+
+	if (rc == 0 && fstat(fd, &st) < 0)
+		rc = us_fail_errno(err, "stat message %u", r->uid);
+	else if (rc == 0 && (uint64_t)st.st_size != r->size)
+		rc = us_fail(err, US_ECORRUPT, "message %u of %s has %lld bytes, not %llu", r->uid,
+			     m->name.data, (long long)st.st_size, (unsigned long long)r->size);
+	if (rc < 0)
+		io_close(&fd);
+	else
+		*out = fd;
+	return rc;
+}
+
+int message_map(struct mailbox *m, const struct record *r, struct span *out, struct us_err *err)
+{
+	void *map = NULL;
+	int fd = -1, rc = message_open(m, r, &fd, err);
+
+	if (rc < 0)
+		return rc;
+	if (r->size)
+		map = mmap(NULL, r->size, PROT_READ, MAP_SHARED, fd, 0);
+	io_close(&fd);
+	if (map == MAP_FAILED)
+		return us_fail_errno(err, "map message %u", r->uid);
+	*out = map ? span_make(map, r->size) : SPAN_LIT("");
+	return 0;
+}
+
+void message_unmap(struct span *bytes)
+{
+	if (bytes->len)
+		munmap((void *)bytes->ptr, bytes->len);
+	*bytes = SPAN_NULL;
+}
+
 static int make_payload(struct mailbox *m, const struct record *r, struct buf *out,
 			struct us_err *err)
 {
 	struct record scratch = *r;
-	int fd = -1, rc = mailbox_open_message(m, r->uid, &fd, err);
+	struct span bytes = SPAN_NULL;
+	int rc = message_map(m, r, &bytes, err);
 
 	if (rc == 0)
-		rc = message_examine_file(fd, r->size, &scratch, out, err);
-	io_close(&fd);
+		message_examine(bytes, &scratch, out);
+	message_unmap(&bytes);
 	return rc;
+}
+
+int message_payload(struct mailbox *m, const struct record *r, struct buf *out, struct us_err *err)
+{
+	return cache_read(m, r, out) > 0 ? 0 : make_payload(m, r, out, err);
 }
 
 int message_cache(struct mailbox *m, const struct record *r, struct buf *out, struct us_err *err)

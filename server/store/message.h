@@ -21,8 +21,17 @@ int message_examine_file(int fd, uint64_t size, struct record *r, struct buf *ca
 /* Examine a staged body and append it: what lmtpd, APPEND and a replica do. *r as for commit_append(). */
 int message_append(struct commit *c, struct staged *staged, const struct record *r,
 		   uint32_t *uid_out, struct us_err *err);
-/* The cache payload of a message: from the cache, or made from its file (and then kept, if the store can be written
- * and the mailbox's lock is free). */
+/* Open the file of a message for reading. US_ENOENT: it is gone, as after an expunge; US_ECORRUPT: it is not as long as
+ * its record says. */
+int message_open(struct mailbox *m, const struct record *r, int *out, struct us_err *err);
+/* The same, mapped: *out is to be given to message_unmap(). */
+int message_map(struct mailbox *m, const struct record *r, struct span *out, struct us_err *err);
+void message_unmap(struct span *bytes); /* leaves SPAN_NULL; nothing mapped is well */
+
+/* The cache payload of a message, appended to *out: from the cache, or made from its file. */
+int message_payload(struct mailbox *m, const struct record *r, struct buf *out, struct us_err *err);
+/* The same; what had to be made is kept, if the store can be written and the mailbox's lock is free. Not for one who holds
+ * locks. */
 int message_cache(struct mailbox *m, const struct record *r, struct buf *out, struct us_err *err);
 
 #endif

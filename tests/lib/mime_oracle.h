@@ -13,6 +13,7 @@
 #include "server/store/mime/body.h"
 #include "server/store/mime/cache.h"
 #include "server/store/mime/envelope.h"
+#include "server/store/mime/recall.h"
 #include "server/store/mime/section.h"
 #include "server/store/mime/structure.h"
 
@@ -366,6 +367,37 @@ static inline void oracle_check_cache(const struct mime_tree *tree)
 	buf_free(&record);
 }
 
+static inline bool oracle_same_index(const struct mime_part *a, const struct mime_part *b)
+{
+	return a && b ? a->index == b->index : !a && !b;
+}
+
+/* What is recalled of the tree is what is there. */
+static inline void oracle_check_recall(const struct mime_tree *tree, const struct mime_table *table)
+{
+	struct pool *pool = pool_new();
+	struct mime_tree *again = mime_recall(tree->message, table, pool);
+
+	us_assert(again->n_parts == tree->n_parts);
+	for (uint32_t i = 0; i < tree->n_parts; i++) {
+		const struct mime_part *a = tree->parts[i], *b = again->parts[i];
+
+		us_assert(a->kind == b->kind && a->encoding == b->encoding);
+		us_assert(a->header_offset == b->header_offset && a->header_size == b->header_size);
+		us_assert(a->body_offset == b->body_offset && a->body_size == b->body_size);
+		us_assert(a->index == b->index && a->n_children == b->n_children);
+		us_assert(oracle_same_index(a->parent, b->parent) &&
+			  oracle_same_index(a->first_child, b->first_child) &&
+			  oracle_same_index(a->last_child, b->last_child) &&
+			  oracle_same_index(a->next, b->next));
+		if (a->kind == MIME_TEXT && !tree->limited)
+			us_assert(span_eq(a->subtype, b->subtype) &&
+				  span_eq(mime_param(a->params, "charset"),
+					  mime_param(b->params, "charset")));
+	}
+	pool_free(&pool);
+}
+
 static inline void oracle_check_all(const struct mime_tree *tree)
 {
 	struct mime_table table = mime_tree_table(tree);
@@ -374,6 +406,7 @@ static inline void oracle_check_all(const struct mime_tree *tree)
 	oracle_check_texts(tree);
 	oracle_check_sections(tree, &table);
 	oracle_check_cache(tree);
+	oracle_check_recall(tree, &table);
 }
 
 #endif
