@@ -2,7 +2,7 @@
 #include "server/imap/commands.h"
 
 #include "server/base/mem.h"
-#include "server/imap/token.h"
+#include "server/imap/append.h"
 
 static const struct command commands[] = {
 	/* name            shown            in            flags  parser       handler, stream */
@@ -26,6 +26,17 @@ static const struct command commands[] = {
 	{"CHECK", "Check", IN_SELECTED, 0, NULL, run_check, NULL},
 	{"CLOSE", "Close", IN_SELECTED, CMD_NO_NEWS, NULL, run_close, NULL},
 	{"UNSELECT", "Unselect", IN_SELECTED, CMD_NO_NEWS, NULL, run_unselect, NULL},
+
+	{"FETCH", "Fetch", IN_SELECTED, CMD_HAS_UID_FORM | CMD_KEEPS_NUMBERS, parse_fetch,
+	 run_fetch, NULL},
+	{"SEARCH", "Search", IN_SELECTED, CMD_HAS_UID_FORM | CMD_KEEPS_NUMBERS, parse_search,
+	 run_search, NULL},
+	{"STORE", "Store", IN_SELECTED, CMD_HAS_UID_FORM | CMD_KEEPS_NUMBERS | CMD_WRITES,
+	 parse_store, run_store, NULL},
+	{"COPY", "Copy", IN_SELECTED, CMD_HAS_UID_FORM | CMD_WRITES, parse_copy, run_copy, NULL},
+	{"EXPUNGE", "Expunge", IN_SELECTED, CMD_HAS_UID_FORM | CMD_WRITES, parse_expunge,
+	 run_expunge, NULL},
+	{"APPEND", "Append", IN_LOGGED_IN, CMD_WRITES, parse_append, run_append, &append_stream},
 
 	{"CREATE", "Create", IN_LOGGED_IN, CMD_WRITES, parse_create, run_create, NULL},
 	{"DELETE", "Delete", IN_LOGGED_IN, CMD_WRITES, parse_mailbox, run_delete, NULL},
@@ -69,36 +80,4 @@ const struct command *command_find(struct span name)
 const struct command *command_at(size_t i)
 {
 	return i < ARRAY_SIZE(commands) ? &commands[i] : NULL;
-}
-
-/* ---- for parsers --------------------------------------------------------------------------------- */
-
-int parse_missing(const struct parse *p, struct us_err *err)
-{
-	return us_fail(err, US_EPROTO, "Missing required argument to %s", p->command->shown);
-}
-
-int parse_extra(const struct parse *p, struct us_err *err)
-{
-	return us_fail(err, US_EPROTO, "Unexpected extra arguments to %s", p->command->shown);
-}
-
-int parse_end(const struct parse *p, struct us_err *err)
-{
-	if (p->s.bad)
-		return parse_missing(p, err);
-	return scan_ok_at_end(&p->s) ? 0 : parse_extra(p, err);
-}
-
-int parse_mailbox(struct parse *p, void **args, struct us_err *err)
-{
-	struct args_mailbox *a = pool_alloc(p->pool, sizeof(*a));
-	int rc;
-
-	token_space(&p->s);
-	a->mailbox = token_astring(&p->s, p->pool);
-	rc = parse_end(p, err);
-	if (rc == 0)
-		*args = a;
-	return rc;
 }

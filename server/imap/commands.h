@@ -207,4 +207,18 @@ COMMAND_HANDLER(sync);
 COMMAND_HANDLER(syncrestart);
 extern const struct command_stream sync_stream;
 
+/* messages; the first two have headers of their own for what was parsed: fetch_args.h, search_args.h */
+COMMAND_PARSER(fetch);
+COMMAND_HANDLER(fetch);
+COMMAND_PARSER(search);
+COMMAND_HANDLER(search);
+COMMAND_PARSER(store);
+COMMAND_HANDLER(store);
+COMMAND_PARSER(copy);
+COMMAND_HANDLER(copy);
+COMMAND_PARSER(expunge);
+COMMAND_HANDLER(expunge);
+COMMAND_PARSER(append);
+COMMAND_HANDLER(append);
+
 #endif

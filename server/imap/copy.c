@@ -24,27 +24,38 @@ static int copy_keywords(struct commit *c, struct mailbox *from, const struct re
 	return rc;
 }
 
-static int copy_annotations(struct commit *c, struct mailbox *from, uint32_t old, uint32_t new,
-			    struct span userid, struct us_err *err)
+/* The i-th annotation of a message; NULL: there are no more. Looked up each time: within one mailbox the set grows as we
+ * copy, behind what we copy from. */
+static const struct state_annotation *annotation_at(const struct mailbox *m, uint32_t uid, size_t i)
 {
-	const struct state_annotation *a;
 	size_t n = 0;
+	const struct state_annotation *a = annots_of(&m->view.annots, uid, &n);
+
+	return i < n ? a + i : NULL;
+}
+
+static int copy_annotations(struct commit *c, const struct mailbox *from, uint32_t old,
+			    uint32_t new, struct span userid, struct us_err *err)
+{
+	const struct state_annotation *found;
 	int rc = 0;
 
-	a = annots_of(&from->view.annots, old, &n);
-	for (size_t i = 0; rc == 0 && i < n; i++)
-		if (!a[i].userid.len || span_eq(a[i].userid, userid))
-			rc = commit_annotate(c, new, a[i].entry, a[i].userid, a[i].value,
-					     commit_modseq(c), err);
+	for (size_t i = 0; rc == 0 && (found = annotation_at(from, old, i)); i++) {
+		const struct state_annotation a = *found;
+
+		if (!a.userid.len || span_eq(a.userid, userid))
+			rc = commit_annotate(c, new, a.entry, a.userid, a.value, commit_modseq(c),
+					     err);
+	}
 	return rc;
 }
 
 int copy_message(struct commit *c, struct mailbox *from, const struct record *r,
-		 uint32_t system_flags, struct span userid, uint32_t *uid_out, struct us_err *err)
+		 const struct copy_what *what, uint32_t *uid_out, struct us_err *err)
 {
 	const struct commit_source source = {.mailbox = from, .uid = r->uid};
 	struct record copy = {
-		.system_flags = system_flags,
+		.system_flags = what->system_flags,
 		.header_size = r->header_size,
 		.internaldate_ns = r->internaldate_ns,
 		.sentdate = r->sentdate,
@@ -56,14 +67,14 @@ int copy_message(struct commit *c, struct mailbox *from, const struct record *r,
 	};
 	struct buf cache = BUF_INIT;
 	uint32_t old = r->uid;
-	int rc = copy_keywords(c, from, r, &copy, err);
+	int rc = what->keywords ? copy_keywords(c, from, r, &copy, err) : 0;
 
 	if (rc == 0)
-		rc = message_cache(from, r, &cache, err);
+		rc = message_payload(from, r, &cache, err);
 	if (rc == 0)
 		rc = commit_append(c, &copy, &source, buf_span(&cache), uid_out, err);
-	if (rc == 0)
-		rc = copy_annotations(c, from, old, *uid_out, userid, err);
+	if (rc == 0 && what->annotations)
+		rc = copy_annotations(c, from, old, *uid_out, what->userid, err);
 	buf_free(&cache);
 	return rc;
 }

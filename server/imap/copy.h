@@ -2,16 +2,25 @@
 #ifndef US_IMAP_COPY_H
 #define US_IMAP_COPY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "server/base/err.h"
 #include "server/store/commit.h"
 #include "server/store/mailbox.h"
 
-/* Add message *r of `from` (open; the record is its view's) to the mailbox of the commit, with these system flags. What
- * belongs to the old place (modseqs, savedate) is drawn anew. Annotations are those everybody sees, and `userid`'s.
+/* What goes along. */
+struct copy_what {
+	uint32_t system_flags; /* all it gets */
+	bool keywords;
+	bool annotations;   /* those everybody sees, and `userid`'s */
+	struct span userid; /* who copies */
+};
+
+/* Add message *r of `from` (open; the record is its view's) to the mailbox of the commit, which may be `from` itself: then *r
+ * and all other records are stale afterwards. What belongs to the old place (modseqs, savedate) is drawn anew.
  * Gives the new uid in *uid_out. */
 int copy_message(struct commit *c, struct mailbox *from, const struct record *r,
-		 uint32_t system_flags, struct span userid, uint32_t *uid_out, struct us_err *err);
+		 const struct copy_what *what, uint32_t *uid_out, struct us_err *err);
 
 #endif

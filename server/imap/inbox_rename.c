@@ -10,6 +10,9 @@
 static int copy_all(struct imap_session *s, struct mailbox *from, struct mailbox *to,
 		    struct us_err *err)
 {
+	struct copy_what what = {.keywords = true,
+				 .annotations = true,
+				 .userid = span_of(s->identity->user)};
 	struct view_walk walk = view_walk(&from->view, 1);
 	const struct record *r;
 	struct commit *c = NULL;
@@ -18,9 +21,10 @@ static int copy_all(struct imap_session *s, struct mailbox *from, struct mailbox
 
 	if (rc < 0)
 		return rc;
-	while (rc == 0 && (r = view_next_live(&from->view, &walk)))
-		rc = copy_message(c, from, r, r->system_flags, span_of(s->identity->user), &uid,
-				  err);
+	while (rc == 0 && (r = view_next_live(&from->view, &walk))) {
+		what.system_flags = r->system_flags;
+		rc = copy_message(c, from, r, &what, &uid, err);
+	}
 	if (rc < 0) {
 		commit_abort(&c);
 		return rc;

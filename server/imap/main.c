@@ -8,6 +8,7 @@
 #include "server/imap/session.h"
 #include "server/session/host.h"
 #include "server/session/service.h"
+#include "server/store/mime/mime_text.h"
 
 struct program {
 	struct host host;
@@ -40,8 +41,10 @@ static int init(void *ctx, const struct service_env *env, struct us_err *err)
 		return conf_fail(env->conf, CONF_tls_server_cert, err,
 				 "-s needs a certificate and a key");
 	}
-	if (rc == 0)
+	if (rc == 0) {
 		imap_options_read(env->conf, &p->options);
+		mime_text_start();
+	}
 	return rc;
 }
 
@@ -57,6 +60,7 @@ static void shut_down(void *ctx)
 {
 	struct program *p = ctx;
 
+	mime_text_stop();
 	host_close(&p->host);
 }
 

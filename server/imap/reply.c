@@ -18,6 +18,17 @@ void reply_untagged(struct stream *out, const char *fmt, ...)
 	stream_write_str(out, "\r\n");
 }
 
+void reply_number(struct stream *out, uint64_t n)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do
+		digits[--at] = (char)('0' + n % 10);
+	while (n /= 10);
+	stream_write(out, digits + at, sizeof(digits) - at);
+}
+
 static bool is_atom(struct span text)
 {
 	for (size_t i = 0; i < text.len; i++)

@@ -18,6 +18,7 @@ void reply_astring(struct stream *out, struct span text); /* atom, quoted or lit
 void reply_string(struct stream *out, struct span text);  /* quoted or literal */
 void reply_nstring(struct stream *out, struct span text); /* the same; SPAN_NULL: NIL */
 void reply_literal(struct stream *out, struct span octets);
+void reply_number(struct stream *out, uint64_t n);
 
 /* Text for a human behind OK, NO, BAD or BYE: bytes that cannot stand in a line are replaced, and it is never empty. */
 void reply_text(struct stream *out, struct span text);

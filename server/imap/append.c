@@ -1,0 +1,193 @@
+/* append.c - see append.h.
+ *
+ *	"{n}" announced --> judge: words, mailbox, right, size, quota --> stage --> octets --> run_append()
+ *			    '--> refused: the tagged line is set, nothing is read (or it is passed over)
+ *
+ * The first literal may be the mailbox's name; the one behind the words is the message.
+ */
+#include "server/imap/append.h"
+
+#include <stdlib.h>
+
+#include "server/base/conf.h"
+#include "server/base/mem.h"
+#include "server/imap/append_private.h"
+#include "server/imap/session.h"
+#include "server/imap/token.h"
+#include "server/store/quota.h"
+
+/* ---- words --------------------------------------------------------------------------------------- */
+
+static int take_flags(struct scan *s, struct pool *pool, struct args_append *out,
+		      struct us_err *err)
+{
+	struct token_list flags = token_flag_list(s, pool);
+	struct span *keyword = pool_alloc(pool, us_mul_size(flags.n + 1, sizeof(*keyword)));
+
+	if (s->bad)
+		return us_fail(err, US_EPROTO, "Invalid flag in Append command");
+	out->keyword = keyword;
+	for (size_t i = 0; i < flags.n; i++) {
+		uint32_t flag = token_system_flag(flags.item[i]);
+
+		if (!flag && flags.item[i].ptr[0] == '\\')
+			return us_fail(err, US_EPROTO, "Invalid flag in Append command");
+		if (flag)
+			out->system |= flag;
+		else
+			keyword[out->n_keywords++] = flags.item[i];
+	}
+	if (!scan_skip(s, ' '))
+		return us_fail(err, US_EPROTO, "Missing space after flag list in Append command");
+	return 0;
+}
+
+static int take_date(struct scan *s, struct args_append *out, struct us_err *err)
+{
+	out->date = token_date_time(s);
+	out->has_date = true;
+	if (s->bad || !scan_skip(s, ' '))
+		return us_fail(err, US_EPROTO, "Invalid date-time in Append command");
+	return 0;
+}
+
+int append_parse_words(struct scan *s, struct pool *pool, struct args_append *out,
+		       struct us_err *err)
+{
+	int rc = 0;
+
+	*out = (struct args_append){.mailbox = SPAN_NULL};
+	if (scan_skip(s, ' ') && scan_end(s))
+		return 0;
+	out->mailbox = token_astring(s, pool);
+	token_space(s);
+	if (s->bad)
+		return us_fail(err, US_EPROTO, "Missing required argument to Append");
+	if (scan_peek(s) == '(')
+		rc = take_flags(s, pool, out, err);
+	if (rc == 0 && scan_peek(s) == '"')
+		rc = take_date(s, out, err);
+	return rc < 0 ? rc : 1;
+}
+
+/* ---- judging ------------------------------------------------------------------------------------- */
+
+/* Of RFC 3501's numbers a size is one, whatever the limit. */
+static bool is_too_big(const struct imap_session *s, uint64_t size)
+{
+	uint64_t most = (uint64_t)conf_bytes(s->host->conf, CONF_maxmessagesize);
+
+	return size > UINT32_MAX || (most && size > most);
+}
+
+static int refuse_mailbox(struct imap_session *s, int rc, const struct us_err *err)
+{
+	return rc < 0 ? imap_fail(s, rc, NULL, err) : 0; /* 0: it was answered */
+}
+
+/* Is the message welcome? 1, or 0 with the tagged line set. */
+static int judge(struct imap_session *s, const struct args_append *args,
+		 const struct framer_literal *literal)
+{
+	struct quota_wanted wanted = {.bytes = literal->size, .messages = 1};
+	struct us_err err = US_ERR_INIT;
+	int rc;
+
+	if (literal->is_literal8)
+		return imap_bad(s, "Binary literals are not supported");
+	if (s->options->read_only)
+		return imap_no(s, "[READ-ONLY] Connection is read-only");
+	if (!literal->size)
+		return imap_no(s, "Zero-length message literal");
+	if (is_too_big(s, literal->size))
+		return imap_no(s, "[TOOBIG] Message size exceeds fixed limit");
+	rc = target_find(s, args->mailbox, &s->append->access, &err);
+	if (rc <= 0)
+		return refuse_mailbox(s, rc, &err);
+	rc = quota_check(s->host->store, s->append->access.name, &wanted, &err);
+	return rc < 0 ? imap_fail(s, rc, NULL, &err) : 1;
+}
+
+/* ---- staging ------------------------------------------------------------------------------------- */
+
+static int open_stage(struct imap_session *s, struct us_err *err)
+{
+	struct append *a = s->append;
+	struct partition *p = store_partition(s->host->store, a->access.row.local_partition);
+
+	if (!p)
+		return us_fail(err, US_ECONFIG, "no partition-%.*s is configured",
+			       SPAN_ARG(a->access.row.local_partition));
+	if (a->stage && stage_partition(a->stage) == p)
+		return 0;
+	stage_close(&a->stage);
+	return stage_open(p, &a->stage, err);
+}
+
+static int begin_staged(struct imap_session *s, struct us_err *err)
+{
+	struct append *a = s->append;
+	int rc = open_stage(s, err);
+
+	if (rc == 0)
+		rc = staged_begin(a->stage, NULL, &a->staged, err);
+	a->is_staged = rc == 0;
+	return rc;
+}
+
+/* The words of the frame so far. */
+static int read_words(struct imap_session *s, struct span before, struct args_append *out,
+		      struct us_err *err)
+{
+	struct scan scan = scan_init(before);
+
+	(void)token_tag(&scan);
+	token_space(&scan);
+	(void)token_atom(&scan); /* APPEND */
+	return append_parse_words(&scan, s->pool, out, err);
+}
+
+static enum framer_verdict on_literal(struct imap_session *s, const struct framer_literal *literal,
+				      struct us_err *err)
+{
+	struct args_append args;
+	int rc;
+
+	if (!s->append)
+		s->append = us_calloc(1, sizeof(*s->append));
+	rc = read_words(s, literal->before, &args, err);
+	if (rc == 0 || s->append->is_staged)
+		return FRAMER_KEEP; /* the mailbox's name; or something behind the message, which is one too many */
+	if (rc < 0) {
+		(void)imap_bad(s, "%s", err->text);
+		return FRAMER_REFUSE;
+	}
+	if (!judge(s, &args, literal))
+		return FRAMER_REFUSE;
+	return begin_staged(s, err) < 0 ? FRAMER_REFUSE : FRAMER_STREAM;
+}
+
+static int on_octets(struct imap_session *s, const void *data, size_t len, struct us_err *err)
+{
+	return staged_write(&s->append->staged, data, len, err);
+}
+
+static void on_end(struct imap_session *s)
+{
+	if (s->append && s->append->is_staged)
+		staged_drop(&s->append->staged, /* remove */ true);
+	if (s->append)
+		s->append->is_staged = false;
+}
+
+static void on_fini(struct imap_session *s)
+{
+	if (!s->append)
+		return;
+	on_end(s);
+	stage_close(&s->append->stage);
+	free(s->append);
+	s->append = NULL;
+}
+
+const struct command_stream append_stream = {on_literal, on_octets, on_end, on_fini};

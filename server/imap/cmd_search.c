@@ -1,0 +1,157 @@
+/* cmd_search.c - SEARCH (RFC 3501, 6.4.4): its arguments are search_args.h's, what matches search_match.h's.
+ *
+ * A message whose file or cache cannot be read is not found, and said to the operator: the others are.
+ */
+#include "server/base/conf.h"
+#include "server/base/log.h"
+#include "server/base/mem.h"
+#include "server/imap/reply.h"
+#include "server/imap/search_match.h"
+#include "server/imap/selected.h"
+#include "server/imap/session.h"
+#include "server/store/message.h"
+#include "server/store/mime/mime_text.h"
+
+/* What the program may load of a message, kept until the next. */
+struct loader {
+	struct mailbox *mailbox;
+	struct buf payload;
+	struct span bytes;
+};
+
+static int load_cache(void *ctx, const struct record *r, struct mime_cache *out, struct us_err *err)
+{
+	struct loader *l = ctx;
+	int rc;
+
+	buf_clear(&l->payload);
+	rc = message_cache(l->mailbox, r, &l->payload, err);
+	return rc < 0 ? rc : mime_cache_decode(buf_span(&l->payload), out, err);
+}
+
+static int load_bytes(void *ctx, const struct record *r, struct span *out, struct us_err *err)
+{
+	struct loader *l = ctx;
+	int rc;
+
+	message_unmap(&l->bytes);
+	rc = message_map(l->mailbox, r, &l->bytes, err);
+	*out = l->bytes;
+	return rc;
+}
+
+/* ---- making ready -------------------------------------------------------------------------------- */
+
+static struct mime_text *new_text(const struct conf *conf)
+{
+	static const struct {
+		int word;
+		enum mime_whitespace whitespace;
+	} words[] = {
+		{CONF_search_whitespace_skip, MIME_WHITESPACE_SKIP},
+		{CONF_search_whitespace_merge, MIME_WHITESPACE_MERGE},
+		{CONF_search_whitespace_keep, MIME_WHITESPACE_KEEP},
+	};
+	struct mime_text_options options = {.fold.keep_diacritics =
+						    !conf_bool(conf, CONF_search_skipdiacrit),
+					    .skip_html = conf_bool(conf, CONF_search_skiphtml)};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (conf_enum(conf, CONF_search_whitespace) == words[i].word)
+			options.fold.whitespace = words[i].whitespace;
+	return mime_text_new(&options);
+}
+
+static void resolve(void *ctx, const struct token_set *set, bool by_uid, struct uidset *out)
+{
+	(void)selected_resolve(ctx, set, by_uid, out, NULL); /* numbers of nothing find nothing */
+}
+
+static int bad_charset(struct imap_session *s)
+{
+	struct buf list = BUF_INIT;
+	int rc;
+
+	for (size_t i = 0; mime_text_charsets[i]; i++)
+		buf_printf(&list, "%s%s", i ? " " : "", mime_text_charsets[i]);
+	rc = imap_no(s, "[BADCHARSET (%s)] Unrecognized character set", list.data);
+	buf_free(&list);
+	return rc;
+}
+
+/* ---- searching ----------------------------------------------------------------------------------- */
+
+static void note_unreadable(struct imap_session *s, const struct record *r, int rc,
+			    const struct us_err *err)
+{
+	if (rc != US_ENOENT) /* expunged while we looked */
+		log_event(LOG_ERR, "imap.message.unreadable",
+			  LF_STR("mailbox", s->selected->mailbox->name.data), LF_NUM("uid", r->uid),
+			  LF_ERR(err));
+}
+
+/* Writes the numbers of what matches; how many there are. */
+static unsigned write_matches(struct imap_session *s, struct search_program *program)
+{
+	struct selected *sel = s->selected;
+	struct loader loader = {sel->mailbox, BUF_INIT, SPAN_NULL};
+	struct search_message m = {.load_cache = load_cache,
+				   .load_bytes = load_bytes,
+				   .ctx = &loader};
+	struct uidset all = UIDSET_INIT;
+	struct selected_walk walk;
+	struct us_err err;
+	unsigned n = 0;
+	uint32_t seq;
+
+	uidset_add(&all, 1, UINT32_MAX);
+	walk = selected_walk(sel, &all);
+	while ((m.record = selected_next(&walk, &seq))) {
+		int rc;
+
+		if (!record_is_live(m.record))
+			continue;
+		m.flags = selected_flags(sel, m.record);
+		m.recent = selected_is_recent(sel, m.record->uid);
+		rc = search_matches(program, &m, &err);
+		if (rc < 0)
+			note_unreadable(s, m.record, rc, &err);
+		if (rc <= 0)
+			continue;
+		stream_write_str(s->out, " ");
+		reply_number(s->out, s->uid_form ? m.record->uid : seq);
+		n++;
+	}
+	message_unmap(&loader.bytes);
+	buf_free(&loader.payload);
+	uidset_free(&all);
+	return n;
+}
+
+int run_search(struct imap_session *s, const void *arg, struct us_err *err)
+{
+	const struct search_args *args = arg;
+	struct search_context context = {&s->selected->mailbox->view.names, resolve, s->selected};
+	struct mime_text *text;
+	struct search_program *program = NULL;
+	unsigned n;
+	int rc;
+
+	if (args->depth > (unsigned)conf_int(s->host->conf, CONF_search_nesting_max))
+		return imap_no(s, "[LIMIT] Search criteria are nested too deep");
+	text = new_text(s->host->conf);
+	rc = search_program_new(args, text, &context, &program, err);
+	if (rc == US_EINVAL) {
+		rc = bad_charset(s);
+	} else if (rc == US_EPROTO) {
+		rc = imap_bad(s, "Search string is not in its character set");
+	} else if (rc == 0) {
+		stream_write_str(s->out, "* SEARCH");
+		n = write_matches(s, program);
+		stream_write_str(s->out, "\r\n");
+		rc = imap_ok(s, "Completed (%u msgs in %.3f secs)", n, imap_elapsed_s(s));
+	}
+	search_program_free(&program);
+	mime_text_free(&text);
+	return rc;
+}

@@ -1,0 +1,68 @@
+/* expunge.c - see expunge.h. */
+#include "server/imap/expunge.h"
+
+#include "server/base/mem.h"
+#include "server/imap/selected.h"
+#include "server/store/acl.h"
+#include "server/store/commit.h"
+#include "server/store/store.h"
+
+/* Only messages the client knows of: what he has not heard of he cannot have meant. */
+static bool is_meant(const struct selected *sel, const struct uidset *only, const struct record *r)
+{
+	return record_is_live(r) && r->system_flags & FLAG_DELETED && r->uid <= sel->last_uid &&
+	       (!only || uidset_has(only, r->uid));
+}
+
+static int expunge_one(struct commit *c, const struct record *r, uint32_t flags, int64_t now,
+		       struct us_err *err)
+{
+	struct record after = *r;
+
+	after.internal_flags |= flags;
+	after.modseq = commit_modseq(c);
+	after.last_updated = now;
+	return commit_put(c, &after, err);
+}
+
+static int expunge_locked(struct selected *sel, const struct uidset *only, struct us_err *err)
+{
+	struct mailbox *m = sel->mailbox;
+	uint32_t flags = RECORD_EXPUNGED;
+	struct commit *c = NULL;
+	struct view_walk walk;
+	const struct record *r;
+	int64_t now = store_now();
+	int n = 0, rc = 0;
+
+	if (!m->view.counters.deleted)
+		return 0;
+	if (store_config(m->store)->expunge_immediate)
+		flags |= RECORD_UNLINKED;
+	walk = view_walk(&m->view, only ? uidset_next(only, 1) : 1);
+	while (rc == 0 && (r = view_next_live(&m->view, &walk)) && r->uid <= sel->last_uid) {
+		if (!is_meant(sel, only, r))
+			continue;
+		if (!c)
+			rc = commit_begin(m, &c, err);
+		if (rc == 0)
+			rc = expunge_one(c, r, flags, now, err);
+		n++;
+	}
+	if (rc < 0)
+		commit_abort(&c);
+	else if (c)
+		rc = commit_finish(&c, err);
+	return rc < 0 ? rc : n;
+}
+
+int expunge_deleted(struct selected *sel, const struct uidset *only, struct us_err *err)
+{
+	int rc = selected_lock(sel, err);
+
+	if (rc < 0)
+		return rc;
+	rc = expunge_locked(sel, only, err);
+	selected_unlock(sel, 0);
+	return rc;
+}

@@ -1,0 +1,195 @@
+/* flag_change.c - see flag_change.h. */
+#include "server/imap/flag_change.h"
+
+#include "server/base/mem.h"
+#include "server/store/acl.h"
+#include "server/store/commit.h"
+
+#define ALL_FLAGS (FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_DRAFT | FLAG_SEEN)
+
+/* The system flags these rights let one change (RFC 4314, section 4). */
+static uint32_t changeable(uint32_t rights)
+{
+	uint32_t flags = 0;
+
+	if (rights & ACL_WRITE)
+		flags |= FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DRAFT;
+	if (rights & ACL_DELETEMSG)
+		flags |= FLAG_DELETED;
+	if (rights & ACL_SETSEEN)
+		flags |= FLAG_SEEN;
+	return flags;
+}
+
+bool flag_change_allowed(const struct flag_change *change, uint32_t rights)
+{
+	return !(change->system & ~changeable(rights)) &&
+	       (!change->n_keywords || rights & ACL_WRITE);
+}
+
+/* ---- what becomes of a record -------------------------------------------------------------------- */
+
+/* A change as bits: flags = (flags & ~clear) | set. */
+struct bits {
+	uint32_t set, clear;
+	uint64_t user_set[2], user_clear[2];
+};
+
+static void system_bits(const struct selected *sel, const struct flag_change *change,
+			struct bits *out)
+{
+	out->set = change->how == FLAGS_REMOVE ? 0 : change->system;
+	out->clear = change->how == FLAGS_REMOVE    ? change->system
+		     : change->how == FLAGS_REPLACE ? ALL_FLAGS & changeable(sel->rights)
+						    : 0;
+	if (sel->own_seen)
+		return;
+	out->set &= ~(uint32_t)FLAG_SEEN; /* not in the record */
+	out->clear &= ~(uint32_t)FLAG_SEEN;
+}
+
+/* Names that no message has had so far are left out: *all_known says whether there are any. */
+static void keyword_bits(const struct selected *sel, const struct flag_change *change,
+			 struct bits *out, bool *all_known)
+{
+	const struct flag_names *names = &sel->mailbox->view.names;
+	uint64_t(*to)[2] = change->how == FLAGS_REMOVE ? &out->user_clear : &out->user_set;
+
+	*all_known = true;
+	for (size_t i = 0; i < change->n_keywords; i++) {
+		int bit = flag_names_find(names, change->keyword[i]);
+		if (bit >= 0)
+			(*to)[bit / 64] |= (uint64_t)1 << (bit % 64);
+		else
+			*all_known = false;
+	}
+	if (change->how == FLAGS_REPLACE && sel->rights & ACL_WRITE)
+		out->user_clear[0] = out->user_clear[1] = UINT64_MAX;
+}
+
+/* True if it becomes another. */
+static bool apply(const struct bits *bits, struct record *r)
+{
+	struct record before = *r;
+
+	r->system_flags = (r->system_flags & ~bits->clear) | bits->set;
+	for (int i = 0; i < 2; i++)
+		r->user_flags[i] = (r->user_flags[i] & ~bits->user_clear[i]) | bits->user_set[i];
+	return r->system_flags != before.system_flags || r->user_flags[0] != before.user_flags[0] ||
+	       r->user_flags[1] != before.user_flags[1];
+}
+
+/* ---- the commit ---------------------------------------------------------------------------------- */
+
+struct work {
+	struct selected *sel;
+	const struct flag_change *change;
+	struct bits bits;
+	bool all_known; /* every keyword has its bit */
+	struct commit *commit;
+	uint64_t modseq;
+	int64_t now;
+	struct uidset *changed;
+};
+
+/* The first message that changes: only now a commit is begun, and keywords that are new get their bits. */
+static int begin(struct work *w, struct us_err *err)
+{
+	int rc = commit_begin(w->sel->mailbox, &w->commit, err);
+
+	for (size_t i = 0; rc == 0 && !w->all_known && i < w->change->n_keywords; i++) {
+		unsigned bit;
+		rc = commit_flag_bit(w->commit, w->change->keyword[i], &bit, err);
+	}
+	if (rc < 0)
+		return rc;
+	keyword_bits(w->sel, w->change, &w->bits, &w->all_known);
+	w->modseq = commit_modseq(w->commit);
+	return 0;
+}
+
+/* Does a new keyword change every message there is? */
+static bool adds_a_name(const struct work *w)
+{
+	return !w->all_known && w->change->how != FLAGS_REMOVE;
+}
+
+static int change_record(struct work *w, const struct record *r, struct us_err *err)
+{
+	struct record after = *r;
+	int rc = 0;
+
+	if (!adds_a_name(w) && !apply(&w->bits, &after))
+		return 0;
+	if (!w->commit)
+		rc = begin(w, err);
+	if (rc < 0)
+		return rc;
+	(void)apply(&w->bits, &after); /* again: begin() may have given it more */
+	after.modseq = w->modseq;
+	after.last_updated = w->now;
+	uidset_add(w->changed, after.uid, after.uid);
+	return commit_put(w->commit, &after, err);
+}
+
+static int change_records(struct work *w, const struct uidset *uids, struct us_err *err)
+{
+	struct selected_walk walk = selected_walk(w->sel, uids);
+	const struct record *r;
+	uint32_t seq;
+	int rc = 0;
+
+	while (rc == 0 && (r = selected_next(&walk, &seq)))
+		if (record_is_live(r))
+			rc = change_record(w, r, err);
+	if (rc < 0)
+		commit_abort(&w->commit);
+	else if (w->commit)
+		rc = commit_finish(&w->commit, err);
+	return rc;
+}
+
+/* ---- \Seen of one who is not the owner -------------------------------------------------------------- */
+
+static int change_own_seen(struct selected *sel, const struct uidset *uids,
+			   const struct flag_change *change, struct uidset *changed,
+			   struct us_err *err)
+{
+	bool named = change->system & FLAG_SEEN;
+	bool on = change->how != FLAGS_REMOVE && named;
+	struct uidset set = UIDSET_INIT;
+	struct selected_walk walk;
+	const struct record *r;
+	uint32_t seq;
+	int rc = 0;
+
+	if (!named && (change->how != FLAGS_REPLACE || !(sel->rights & ACL_SETSEEN)))
+		return 0;
+	walk = selected_walk(sel, uids);
+	while ((r = selected_next(&walk, &seq)))
+		if (record_is_live(r) && !(selected_flags(sel, r) & FLAG_SEEN) == on)
+			uidset_add(&set, r->uid, r->uid);
+	if (!uidset_is_empty(&set))
+		rc = selected_set_seen(sel, &set, on, err);
+	for (size_t i = 0; rc == 0 && i < set.n; i++)
+		uidset_add(changed, set.range[i].low, set.range[i].high);
+	uidset_free(&set);
+	return rc;
+}
+
+int flag_change_run(struct selected *sel, const struct uidset *uids,
+		    const struct flag_change *change, struct uidset *changed, struct us_err *err)
+{
+	struct work w = {.sel = sel, .change = change, .changed = changed, .now = store_now()};
+	int rc = selected_lock(sel, err);
+
+	if (rc < 0)
+		return rc;
+	system_bits(sel, change, &w.bits);
+	keyword_bits(sel, change, &w.bits, &w.all_known);
+	rc = change_records(&w, uids, err);
+	if (rc == 0 && !sel->own_seen)
+		rc = change_own_seen(sel, uids, change, changed, err);
+	selected_unlock(sel, rc < 0 ? 0 : w.modseq);
+	return rc;
+}

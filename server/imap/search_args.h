@@ -1,0 +1,60 @@
+/* search_args.h - what a SEARCH asks for, as a tree (RFC 3501, sections 6.4.4 and 9).
+ *
+ *	search	   = [SP "CHARSET" SP astring] 1*(SP search-key)
+ *	search-key = "(" search-key *(SP search-key) ")" / "NOT" SP search-key / "OR" SP search-key SP search-key /
+ *		     sequence-set / "UID" SP sequence-set / flag, date, size and string keys: known_keys[]
+ *
+ * Pure. The tree is simplified as it grows: a NOT is a mark on what it negates, an AND in an AND and an OR in an OR
+ * are one list, UNSEEN is not SEEN. So a chain of a hundred ORs, as clients write them, is as flat as what it means.
+ */
+#ifndef US_IMAP_SEARCH_ARGS_H
+#define US_IMAP_SEARCH_ARGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/base/span.h"
+#include "server/imap/token.h"
+
+enum search_key {
+	SEARCH_ALL,
+	SEARCH_FLAG,     /* flag: a FLAG_* of state.h */
+	SEARCH_RECENT,   /* */
+	SEARCH_KEYWORD,  /* name */
+	SEARCH_NUMBERS,  /* set */
+	SEARCH_UIDS,     /* set */
+	SEARCH_SIZE,     /* within range */
+	SEARCH_RECEIVED, /* days: INTERNALDATE within range */
+	SEARCH_SENT,     /* days: the Date field within range */
+	SEARCH_FIELD,    /* name and string */
+	SEARCH_BODY,     /* string */
+	SEARCH_TEXT,     /* string */
+	SEARCH_AND,      /* children */
+	SEARCH_OR,       /* children */
+};
+
+struct search_node {
+	enum search_key key;
+	bool inverse; /* NOT */
+	uint32_t flag;
+	struct token_set set;
+	struct {
+		int64_t from, to; /* from <= x < to; days are midnights as if in UTC */
+	} range;
+	struct span name;   /* of a field or keyword */
+	struct span string; /* as it came, in the charset of the command */
+	struct search_node *child, *next;
+};
+
+/* Keys within keys that the parser follows: what its stack is made for. search_nesting_max may allow less. */
+#define SEARCH_DEPTH_MOST 1000
+
+struct search_args {
+	struct span charset; /* SPAN_NULL: none named */
+	struct search_node *root;
+	unsigned depth;
+};
+
+/* parse_search() of commands.h. */
+
+#endif
