@@ -76,7 +76,7 @@ struct span span_from(struct span a, size_t offset)
 {
 	if (offset > a.len)
 		offset = a.len;
-	return (struct span){a.ptr + offset, a.len - offset};
+	return (struct span){offset ? a.ptr + offset : a.ptr, a.len - offset};
 }
 
 static bool is_blank(char c)

@@ -67,9 +67,11 @@ static int open_store(struct host *host, unsigned parts, struct us_err *err)
 		.expunge_immediate =
 			conf_enum(conf, CONF_expunge_mode) == CONF_expunge_mode_immediate,
 		.may_own_meta = (parts & HOST_TOOL) != 0,
+		.meta_wait_ms = (unsigned)conf_duration_s(conf, CONF_metad_timeout) * 1000,
 		.default_options = (uint32_t)conf_int(conf, CONF_mailbox_default_options),
 		.writefail_guid = conf_str(conf, CONF_debug_writefail_guid),
 		.limits.message_size = (uint64_t)conf_bytes(conf, CONF_maxmessagesize),
+		.limits.meta_request = (size_t)conf_bytes(conf, CONF_metad_max_request),
 	};
 	int rc = conf_check_partitions(conf, err);
 

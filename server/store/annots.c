@@ -68,6 +68,8 @@ const struct state_annotation *annots_find(const struct annots *a, uint32_t uid,
 
 static void remove_range(struct annots *a, size_t from, size_t to)
 {
+	if (from == to)
+		return;
 	memmove(a->items + from, a->items + to, (a->n - to) * sizeof(a->items[0]));
 	memmove(a->uids + from, a->uids + to, (a->n - to) * sizeof(a->uids[0]));
 	a->n -= to - from;

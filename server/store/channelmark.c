@@ -34,8 +34,8 @@ int channelmark_get(struct store *store, const char *channel, struct channelmark
 {
 	struct buf payload = BUF_INIT;
 	struct meta_stamp stamp;
-	int rc = meta_get(store_meta(store), META_CHANNELS, row_key(channel), &payload, &stamp,
-			  err);
+	int rc =
+		meta_get(store_meta(store), META_CHANNELS, row_key(channel), &payload, &stamp, err);
 
 	*out = (struct channelmark){.reason = BUF_INIT};
 	if (rc == 0) {
@@ -54,7 +54,7 @@ void channelmark_free(struct channelmark *mark)
 	buf_free(&mark->reason);
 }
 
-static void put_row(struct meta_batch *batch, const char *channel, const char *reason)
+static void put_row(struct meta_batch *batch, struct span key, const char *reason)
 {
 	struct buf payload = BUF_INIT;
 	struct dlist_writer w = dlist_writer(&payload, true);
@@ -64,7 +64,7 @@ static void put_row(struct meta_batch *batch, const char *channel, const char *r
 	if (reason)
 		dlist_put_kstr(&w, "FULL", span_of(reason));
 	dlist_put_close(&w);
-	meta_batch_put(batch, META_CHANNELS, row_key(channel), buf_span(&payload));
+	meta_batch_put(batch, META_CHANNELS, key, buf_span(&payload));
 	buf_free(&payload);
 }
 
@@ -75,10 +75,40 @@ int channelmark_owe(struct store *store, const char *channel, const char *reason
 	int rc;
 
 	meta_batch_init(&batch);
-	put_row(&batch, channel, reason);
+	put_row(&batch, row_key(channel), reason);
 	rc = meta_commit(store_meta(store), &batch, META_DURABLE, err);
 	meta_batch_fini(&batch);
 	return rc;
+}
+
+struct marking {
+	struct meta_batch batch;
+	const char *reason;
+	int n;
+};
+
+static int mark_row(void *ctx, struct span key, struct span payload UNUSED,
+		    const struct meta_stamp *stamp UNUSED)
+{
+	struct marking *m = ctx;
+
+	put_row(&m->batch, key, m->reason);
+	m->n++;
+	return 0;
+}
+
+int channelmark_owe_all(struct meta *meta, const char *reason, struct us_err *err)
+{
+	struct marking m = {.reason = reason};
+	int rc;
+
+	meta_batch_init(&m.batch);
+	rc = meta_range(meta, META_CHANNELS, SPAN_NULL, SPAN_NULL, META_NO_PAYLOADS, mark_row, &m,
+			err);
+	if (rc == 0 && m.n)
+		rc = meta_commit(meta, &m.batch, META_DURABLE, err);
+	meta_batch_fini(&m.batch);
+	return rc < 0 ? rc : m.n;
 }
 
 int channelmark_settle(struct store *store, const char *channel, const struct channelmark *mark,
@@ -89,7 +119,7 @@ int channelmark_settle(struct store *store, const char *channel, const struct ch
 
 	meta_batch_init(&batch);
 	meta_batch_expect(&batch, META_CHANNELS, row_key(channel), mark->version);
-	put_row(&batch, channel, NULL);
+	put_row(&batch, row_key(channel), NULL);
 	rc = meta_commit(store_meta(store), &batch, META_DURABLE, err);
 	meta_batch_fini(&batch);
 	return rc;

@@ -15,6 +15,8 @@
 #include "server/base/span.h"
 #include "server/store/store.h"
 
+struct meta;
+
 struct channelmark {
 	bool owes;         /* a full comparison */
 	struct buf reason; /* "new", "unclean", "off", "backlog" */
@@ -29,6 +31,9 @@ void channelmark_free(struct channelmark *mark);
 /* From now on it owes one. */
 int channelmark_owe(struct store *store, const char *channel, const char *reason,
 		    struct us_err *err);
+/* The same for every channel that has a mark (one without owes one anyway); how many there are. For metad, before anybody
+ * else can ask: marks that change meanwhile would be overwritten. */
+int channelmark_owe_all(struct meta *meta, const char *reason, struct us_err *err);
 /* All was compared after the mark was read. US_ECHANGED: it was marked again meanwhile. */
 int channelmark_settle(struct store *store, const char *channel, const struct channelmark *mark,
 		       struct us_err *err);

@@ -13,6 +13,7 @@
 #include "server/base/mem.h"
 #include "server/base/pool.h"
 #include "server/base/checksum.h"
+#include "server/store/identity.h"
 #include "server/store/lock.h"
 #include "server/store/mboxname.h"
 #include "server/store/meta/meta.h"
@@ -93,7 +94,9 @@ static int open_meta(struct store *store, struct us_err *err)
 	char *socket = us_asprintf("%s/socket/metad", store->config.configdirectory);
 	struct meta_config config = {.directory = dir,
 				     .socket = socket,
-				     .may_own = store->config.may_own_meta};
+				     .may_own = store->config.may_own_meta,
+				     .wait_ms = store->config.meta_wait_ms,
+				     .max_request = store->config.limits.meta_request};
 	int rc = meta_open(&config, &store->meta, err);
 
 	free(dir);
@@ -130,8 +133,13 @@ static int open_store(const struct store_config *config, const struct store_obse
 int store_open_write(const struct store_config *config, const struct store_observer *observer,
 		     struct store **out, struct us_err *err)
 {
+	int rc;
+
 	us_assert(observer && observer->changing);
-	return open_store(config, observer, out, err);
+	if (!config->configdirectory)
+		return us_fail(err, US_ECONFIG, "configdirectory is not set");
+	rc = identity_ensure(config->configdirectory, err);
+	return rc < 0 ? rc : open_store(config, observer, out, err);
 }
 
 int store_open_read(const struct store_config *config, struct store **out, struct us_err *err)

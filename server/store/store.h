@@ -64,11 +64,13 @@ struct store_config {
 	bool expunge_immediate;    /* expunge_mode: immediate */
 	unsigned lock_wait_ms;     /* how long a lock is waited for; 0: 60,000 */
 	bool may_own_meta;         /* a tool: open the metadata itself when no metad runs */
+	unsigned meta_wait_ms;     /* how long an answer of metad is waited for; 0: 60,000 */
 	uint32_t default_options;  /* mailbox_default_options, as state.h's bits */
 	/* Guid of a message that storing fails for as if the disk were full (debug_writefail_guid); NULL: none. */
 	const char *writefail_guid;
 	struct store_limits {
 		uint64_t message_size;     /* bytes; 0: none */
+		size_t meta_request;       /* bytes of one change to the metadata; 0: 64 MiB */
 		unsigned annotation_value; /* longest value of an annotation, bytes; 0: 65,536 */
 	} limits;
 };

@@ -83,8 +83,10 @@ class Client:
 
 
 class Supervised:
-    def __init__(self, root, imapd=None):
+    def __init__(self, root, imapd=None, programs=None):
+        """programs: more than PROGRAMS, or others in their place: name in bin, path in the build tree."""
         self.root = Path(root)
+        self.programs = {**PROGRAMS, **(programs or {})}
         self.bin, self.conf = self.root / "bin", self.root / "conf"
         self.imapd_conf, self.cyrus_conf = self.root / "imapd.conf", self.root / "cyrus.conf"
         self.log_file, self.ready_file = self.root / "log", self.root / "ready"
@@ -104,7 +106,7 @@ class Supervised:
         build = Path(os.environ.get("US_BUILD", places.TOP / "build/gcc"))
         self.bin.mkdir()
         self.conf.mkdir()
-        for name, built in PROGRAMS.items():
+        for name, built in self.programs.items():
             if not (build / built).exists():
                 raise places.Missing(f"no {built} in {build}: make check builds it")
             shutil.copy(build / built, self.bin / name)

@@ -239,6 +239,9 @@ static int exchange(struct client *c, unsigned kind, struct span body, int64_t d
 	message_put(&out, kind, c->number, body);
 	if (rc == 0)
 		rc = send_all(c, buf_span(&out), deadline, err);
+	if (rc ==
+	    US_ECLOSED) /* maybe it refused what is too large, and did not wait for the rest */
+		rc = 0;
 	if (rc == 0 && fresh)
 		rc = expect_answer(c, PACKET_HELLO, 0, deadline, err);
 	if (rc == 0 && fresh)

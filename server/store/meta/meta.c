@@ -57,13 +57,24 @@ int meta_open(const struct meta_config *config, struct meta **out, struct us_err
 	return rc;
 }
 
+struct meta *meta_of_engine(struct engine *engine)
+{
+	struct meta *meta = us_calloc(1, sizeof(*meta));
+
+	meta->ops = &meta_local_ops;
+	meta->engine = engine;
+	meta->borrowed = true;
+	meta->max_request = DEFAULT_MAX_REQUEST;
+	return meta;
+}
+
 void meta_close(struct meta **meta)
 {
 	struct us_err err;
 
 	if (!meta || !*meta)
 		return;
-	if (engine_close(&(*meta)->engine, &err) < 0)
+	if (!(*meta)->borrowed && engine_close(&(*meta)->engine, &err) < 0)
 		log_event(LOG_ERR, "meta.close.failed", LF_ERR(&err));
 	client_free(&(*meta)->client);
 	generations_close(&(*meta)->generations);

@@ -32,12 +32,16 @@ struct meta {
 
 	struct engine *engine; /* one of the two */
 	struct client *client;
+	bool borrowed; /* the engine is another's */
 
 	/* A client's memory; the generations are NULL while there is no such file. */
 	struct generations *generations;
 	struct rowcache *cache;
 	int64_t looked_ms; /* when we last made sure that we have the right file of generations */
 };
+
+/* A handle on an engine that stays the caller's: meta_close() leaves it open. */
+struct meta *meta_of_engine(struct engine *engine);
 
 /* ---- client.c ---------------------------------------------------------------------------------- */
 
