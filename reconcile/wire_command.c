@@ -14,14 +14,14 @@
 
 static const struct wire_field_row fetch_fields[] = {
 	{"MBOXNAME", wire_field_str, AT(fetch.mboxname)},
-	{"PARTITION", wire_field_str, AT(fetch.partition)},
+	{"PARTITION", wire_field_partition, AT(fetch.partition)},
 	{"UNIQUEID", wire_field_str, AT(fetch.uniqueid)},
 	{"GUID", wire_field_guid, AT(fetch.guid)},
 	{"UID", wire_field_u32, AT(fetch.uid)},
 };
 
 static const struct wire_field_row reserve_fields[] = {
-	{"PARTITION", wire_field_str, AT(reserve.partition)},
+	{"PARTITION", wire_field_partition, AT(reserve.partition)},
 	{"MBOXNAME", wire_field_names, AT(reserve.mboxnames)},
 	{"GUID", wire_field_guids, AT(reserve.guids)},
 };
@@ -29,7 +29,7 @@ static const struct wire_field_row reserve_fields[] = {
 static const struct wire_field_row rename_fields[] = {
 	{"OLDMBOXNAME", wire_field_str, AT(rename.oldname)},
 	{"NEWMBOXNAME", wire_field_str, AT(rename.newname)},
-	{"PARTITION", wire_field_str, AT(rename.partition)},
+	{"PARTITION", wire_field_partition, AT(rename.partition)},
 	{"UIDVALIDITY", wire_field_u32, AT(rename.uidvalidity)}, /* may be missing */
 };
 

@@ -43,9 +43,12 @@ int wire_read_end(struct dlist_lexer *lx, struct us_err *err)
 
 int wire_check_limit(struct wire_reader *r, size_t more, struct us_err *err)
 {
-	if (pool_size(r->pool) + more <= r->lx->limits.tree)
+	size_t limit = r->in_record ? r->lx->limits.tree / 4 : r->lx->limits.tree;
+
+	if (pool_size(r->pool) + more <= limit)
 		return 0;
-	return us_fail(err, US_ELIMIT, "one line takes more than %zu bytes", r->lx->limits.tree);
+	return us_fail(err, US_ELIMIT, "one %s takes more than %zu bytes",
+		       r->in_record ? "record" : "line", limit);
 }
 
 int wire_keep(struct wire_reader *r, struct span *at, struct us_err *err)
@@ -151,6 +154,23 @@ int wire_field_str(struct wire_reader *r, int token, void *at, struct us_err *er
 int wire_field_nullable(struct wire_reader *r, int token, void *at, struct us_err *err)
 {
 	return token == DLIST_TOKEN_NIL ? 1 : wire_field_str(r, token, at, err);
+}
+
+bool wire_is_atom(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.ptr[i];
+		if (c <= ' ' || c >= 0x7f || strchr("{()\"%*\\", c))
+			return false;
+	}
+	return s.len > 0 && s.len < 1024;
+}
+
+int wire_field_partition(struct wire_reader *r, int token, void *at, struct us_err *err)
+{
+	if (token == DLIST_TOKEN_TEXT && !wire_is_atom(buf_span(&r->lx->text)))
+		return 0;
+	return wire_field_nullable(r, token, at, err);
 }
 
 int wire_field_value(struct wire_reader *r, int token, void *at, struct us_err *err)

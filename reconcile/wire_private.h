@@ -13,6 +13,7 @@
 struct wire_reader {
 	struct dlist_lexer *lx;
 	struct pool *pool; /* where what is read is kept, at most lx->limits.tree bytes */
+	bool in_record;    /* one record may take a quarter of that */
 	const struct wire_record_sink *records;
 	const struct wire_file_sink *files;
 	bool bad_record;
@@ -44,20 +45,24 @@ int wire_read_list(struct wire_reader *r, wire_field_fn *fn, void *ctx, bool *al
 		   struct us_err *err);
 /* Room for one more element in an array that grows in a pool; returns its first element. US_ELIMIT is the caller's business. */
 void *wire_grow(struct pool *pool, void *items, size_t n, size_t *cap, size_t size);
+/* Could it be written raw: printable, nothing of the syntax's own in it, not empty, not long? */
+bool wire_is_atom(struct span s);
 int wire_check_limit(struct wire_reader *r, size_t more, struct us_err *err);
 
 /* Values; what `at` points to stands behind. */
 wire_field_fn wire_field_str;      /* struct span: a string without NULs */
 wire_field_fn wire_field_nullable; /* struct span: the same; NIL is SPAN_NULL and well */
-wire_field_fn wire_field_value;    /* struct span: any octets; NIL is SPAN_NULL and well */
-wire_field_fn wire_field_u32;      /* uint32_t */
-wire_field_fn wire_field_u64;      /* uint64_t */
-wire_field_fn wire_field_time;     /* int64_t */
-wire_field_fn wire_field_bool;     /* bool */
-wire_field_fn wire_field_guid;     /* struct guid */
-wire_field_fn wire_field_names;    /* struct wire_names */
-wire_field_fn wire_field_guids;    /* struct wire_guids */
-wire_field_fn wire_field_uids;     /* struct wire_uids */
+wire_field_fn
+	wire_field_partition; /* struct span: printable, for it is written raw in front of bodies; NIL is SPAN_NULL and well */
+wire_field_fn wire_field_value; /* struct span: any octets; NIL is SPAN_NULL and well */
+wire_field_fn wire_field_u32;   /* uint32_t */
+wire_field_fn wire_field_u64;   /* uint64_t */
+wire_field_fn wire_field_time;  /* int64_t */
+wire_field_fn wire_field_bool;  /* bool */
+wire_field_fn wire_field_guid;  /* struct guid */
+wire_field_fn wire_field_names; /* struct wire_names */
+wire_field_fn wire_field_guids; /* struct wire_guids */
+wire_field_fn wire_field_uids;  /* struct wire_uids */
 
 /* wire_annotation.c: of a mailbox or a record; virtual ones (into a record's fields) where `record` is not NULL. */
 struct wire_annotation_list {

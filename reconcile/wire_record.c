@@ -16,17 +16,6 @@ static const struct {
 	{"\\Expunged", 0},           {"\\Seen", FLAG_SEEN},
 };
 
-/* What an IMAP client can set, and what is written raw here and there. */
-static bool is_keyword(struct span s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.ptr[i];
-		if (c <= ' ' || c >= 0x7f || strchr("{()\"%*\\", c))
-			return false;
-	}
-	return s.len > 0 && s.len < 1024;
-}
-
 static bool has_keyword(const struct state_record *record, struct span name)
 {
 	for (size_t i = 0; i < record->n_keywords; i++)
@@ -65,7 +54,8 @@ static int read_flag(struct wire_reader *r, int token, void *ctx, struct us_err 
 		set_system_flag(record, name);
 		return 1;
 	}
-	if (!is_keyword(name) || record->n_keywords == WIRE_MAX_KEYWORDS)
+	/* A keyword is an atom in IMAP, and written raw here and there. */
+	if (!wire_is_atom(name) || record->n_keywords == WIRE_MAX_KEYWORDS)
 		return 0;
 	if (has_keyword(record, name))
 		return 1;
@@ -179,7 +169,9 @@ static int read_record(struct wire_reader *r, int token, void *ctx, struct us_er
 	}
 	pool_clear(g->pool);
 	r->pool = g->pool;
+	r->in_record = true;
 	rc = wire_read_fields(r, fields, ARRAY_SIZE(fields), &record, &seen, err);
+	r->in_record = false;
 	r->pool = outer;
 	if (rc < 0)
 		return rc;

@@ -9,6 +9,8 @@
 #include "server/csync/csync_private.h"
 #include "server/store/partition.h"
 
+#define PUSH_FROM 32768 /* bytes of an answer kept before they go to the stream */
+
 struct csync *csync_new(struct host *host, uint64_t spool_max)
 {
 	struct csync *cs = us_calloc(1, sizeof(*cs));
@@ -64,6 +66,12 @@ void csync_push(struct csync_answer *a)
 	buf_clear(&a->text);
 }
 
+void csync_push_much(struct csync_answer *a)
+{
+	if (a->text.len > PUSH_FROM)
+		csync_push(a);
+}
+
 typedef int handler(struct csync_answer *a, const struct wire_command *c, struct us_err *err);
 
 static handler *const handlers[WIRE_KIND_UNKNOWN] = {
@@ -96,28 +104,39 @@ static handler *const handlers[WIRE_KIND_UNKNOWN] = {
 	[WIRE_APPLY_UNUSER] = csync_apply_unuser,
 };
 
-/* What a command's reader or handler gave, with how far the line was read. */
+/* What a command's reader or handler gave. */
 struct outcome {
 	int code;
-	bool read_to_end;
+	bool parsed; /* the line made sense, and was read to its end */
 };
+
+/* Did reading end because the line makes no sense (wire.h)? Then the answer is BAD, and the rest of it is skipped. */
+static struct outcome not_parsed_if(const struct dlist_lexer *lx, int code)
+{
+	return (struct outcome){code, code == 0 || (code != US_EPROTO && lx->ended)};
+}
 
 static struct outcome run_command(struct csync_answer *a, enum wire_verb verb,
 				  struct dlist_lexer *lx, struct us_err *err)
 {
 	struct wire_command c = {.kind = WIRE_KIND_UNKNOWN};
+	struct csync_update u;
 	int rc = wire_read_kind(lx, verb, &c, err);
 
 	if (rc < 0)
 		return (struct outcome){rc, false};
-	if (c.kind == WIRE_APPLY_MESSAGE || c.kind == WIRE_APPLY_MAILBOX) {
-		rc = c.kind == WIRE_APPLY_MESSAGE ? csync_read_messages(a, lx, err)
-						  : csync_read_mailbox(a, lx, err);
-		return (struct outcome){rc, lx->ended};
+	if (c.kind == WIRE_APPLY_MESSAGE)
+		return not_parsed_if(lx, csync_read_messages(a, lx, err));
+	if (c.kind == WIRE_APPLY_MAILBOX) {
+		struct outcome o = not_parsed_if(lx, csync_update_read(&u, a, lx, err));
+		if (o.code == 0)
+			o.code = csync_update_apply(&u, err);
+		csync_update_end(&u);
+		return o;
 	}
 	rc = wire_read_command(lx, a->pool, &c, err);
 	if (rc < 0)
-		return (struct outcome){rc, lx->ended};
+		return not_parsed_if(lx, rc);
 	if (c.kind == WIRE_KIND_UNKNOWN)
 		return (struct outcome){us_fail(err, US_EPROTO, "unknown command"), true};
 	return (struct outcome){handlers[c.kind](a, &c, err), true};
@@ -157,12 +176,12 @@ int csync_execute(struct csync *cs, enum wire_verb verb, struct dlist_lexer *lx,
 	}
 	if (o.code < 0)
 		log_refusal(o.code, &why);
-	if (!o.read_to_end)
+	if (!o.parsed)
 		rc = dlist_skip_line(lx, err);
-	if (!o.read_to_end && o.code == US_EPROTO)
-		wire_put_bad(&a.text, tag, wire_verb_name(verb));
-	else
+	if (o.parsed)
 		wire_put_answer(&a.text, tag, wire_answer_of(o.code));
+	else
+		wire_put_bad(&a.text, tag, wire_verb_name(verb));
 	csync_push(&a);
 out:
 	buf_free(&a.text);

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "server/csync/csync.h"
+#include "server/csync/update.h"
 #include "server/store/commit.h"
 #include "server/store/folder.h"
 #include "server/store/message.h"
@@ -31,11 +32,19 @@ struct csync_answer {
 
 /* Hand what was put into the writer to the stream; handlers that write much do it now and then. */
 void csync_push(struct csync_answer *a);
+void csync_push_much(struct csync_answer *a); /* only if it has become much */
+
+/* get.c: the MAILBOX line of that name, if there is one and the peer may see it: 1 and *out filled, 0: no such mailbox. */
+int csync_put_mailbox(struct csync_answer *a, struct span name, struct pool *pool,
+		      struct state_mailbox *out, struct us_err *err);
 
 /* The stage for what a peer calls that partition. */
 int csync_stage(struct csync *cs, struct span partition, struct stage **out, struct us_err *err);
 
-/* get.c, fetch.c */
+/* Can that be a user id? US_EINVAL: empty, too long, with control characters. */
+int csync_check_user(struct span userid, struct us_err *err);
+
+/* get.c, get_user.c, fetch.c */
 int csync_get_user(struct csync_answer *a, const struct wire_command *c, struct us_err *err);
 int csync_get_meta(struct csync_answer *a, const struct wire_command *c, struct us_err *err);
 int csync_get_mailboxes(struct csync_answer *a, const struct wire_command *c, struct us_err *err);
@@ -67,8 +76,7 @@ int csync_apply_unsieve(struct csync_answer *a, const struct wire_command *c, st
 int csync_apply_activate_sieve(struct csync_answer *a, const struct wire_command *c,
 			       struct us_err *err);
 
-/* messages.c and apply_mailbox.c read their own values. */
+/* messages.c reads its own value. */
 int csync_read_messages(struct csync_answer *a, struct dlist_lexer *lx, struct us_err *err);
-int csync_read_mailbox(struct csync_answer *a, struct dlist_lexer *lx, struct us_err *err);
 
 #endif

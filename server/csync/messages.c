@@ -58,7 +58,7 @@ int csync_read_messages(struct csync_answer *a, struct dlist_lexer *lx, struct u
 {
 	struct receiver r = {.cs = a->cs, .staged = {.fd = -1}};
 	struct wire_file_sink sink = {begin_file, file_data, end_file, &r};
-	int rc = wire_read_messages(lx, a->pool, &sink, err);
+	int rc = wire_read_messages(lx, &sink, err);
 
 	if (r.open)
 		staged_drop(&r.staged, /* remove */ true);

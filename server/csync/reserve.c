@@ -14,34 +14,63 @@
 struct wanted {
 	struct csync_answer *a;
 	struct stage *stage;
-	struct guid *guids; /* sorted; those found are marked in `have` */
-	bool *have;
+	const struct guid *guids; /* as asked */
+	uint32_t *order;          /* their numbers, sorted by guid, each guid once */
+	bool *have;               /* by place in `order` */
 	size_t n, left;
 };
 
-static int compare_guids(const void *a, const void *b)
+static const struct guid *at(const struct wanted *w, size_t i)
 {
-	return guid_cmp(a, b);
+	return &w->guids[w->order[i]];
+}
+
+static int compare(const void *a, const void *b, void *ctx)
+{
+	const struct guid *guids = ctx;
+
+	return guid_cmp(&guids[*(const uint32_t *)a], &guids[*(const uint32_t *)b]);
+}
+
+/* Its place in `order`, w->n if it is not there. */
+static size_t place_of(const struct wanted *w, const struct guid *guid)
+{
+	size_t low = 0, high = w->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int rc = guid_cmp(at(w, middle), guid);
+		if (rc == 0)
+			return middle;
+		if (rc < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return w->n;
+}
+
+static void drop_repeats(struct wanted *w, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!w->n || !guid_eq(at(w, w->n - 1), &w->guids[w->order[i]]))
+			w->order[w->n++] = w->order[i];
 }
 
 static void collect(struct wanted *w, const struct wire_guids *asked)
 {
-	w->guids =
-		pool_alloc(w->a->pool, us_mul_size(asked->n ? asked->n : 1, sizeof(struct guid)));
+	w->guids = asked->guids;
+	w->order = pool_alloc(w->a->pool, us_mul_size(asked->n, sizeof(w->order[0])));
 	for (size_t i = 0; i < asked->n; i++)
-		w->guids[i] = asked->guids[i];
+		w->order[i] = (uint32_t)i;
 	if (asked->n)
-		qsort(w->guids, asked->n, sizeof(struct guid), compare_guids);
-	for (size_t i = 0; i < asked->n; i++)
-		if (!w->n || !guid_eq(&w->guids[w->n - 1], &w->guids[i]))
-			w->guids[w->n++] = w->guids[i];
-	w->have = pool_alloc(w->a->pool, w->n ? w->n : 1);
-	w->left = w->n;
-	for (size_t i = 0; i < w->n; i++)
-		if (stage_has(w->stage, &w->guids[i])) {
-			w->have[i] = true;
-			w->left--;
-		}
+		qsort_r(w->order, asked->n, sizeof(w->order[0]), compare, (void *)asked->guids);
+	drop_repeats(w, asked->n);
+	w->have = pool_alloc(w->a->pool, w->n);
+	for (size_t i = 0; i < w->n; i++) {
+		w->have[i] = stage_has(w->stage, at(w, i));
+		w->left += !w->have[i];
+	}
 }
 
 /* A copy that is not what its record says is reported; another may be. */
@@ -51,7 +80,7 @@ static void adopt(struct wanted *w, struct mailbox *m, const struct record *r, s
 	struct us_err err;
 
 	message_file_name(r->uid, file);
-	if (stage_adopt(w->stage, m->dir, file, &w->guids[i], &err) == 0) {
+	if (stage_adopt(w->stage, m->dir, file, at(w, i), &err) == 0) {
 		w->have[i] = true;
 		w->left--;
 	} else if (err.code == US_ECORRUPT) {
@@ -66,52 +95,74 @@ static void search(struct wanted *w, struct mailbox *m)
 	const struct record *r;
 
 	while (w->left && (r = view_next(&m->view, &walk))) {
-		struct guid *at;
+		size_t i;
 		if (r->internal_flags & RECORD_UNLINKED)
 			continue;
-		at = bsearch(&r->guid, w->guids, w->n, sizeof(struct guid), compare_guids);
-		if (at && !w->have[at - w->guids])
-			adopt(w, m, r, (size_t)(at - w->guids));
+		i = place_of(w, &r->guid);
+		if (i < w->n && !w->have[i])
+			adopt(w, m, r, i);
 	}
+}
+
+/* A mailbox that cannot be read has no bodies to give; that is no reason to refuse the question. */
+static void search_in(struct wanted *w, struct span name)
+{
+	struct mailbox *m;
+	struct us_err err;
+	int rc = mailbox_open(w->a->cs->store, name, &m, &err);
+
+	if (rc == 0) {
+		search(w, m);
+		mailbox_close(&m);
+	} else if (rc != US_ENOENT) {
+		log_event(LOG_ERR, "csync.reserve.unreadable", LF_SPAN("mailbox", name),
+			  LF_ERR(&err));
+	}
+}
+
+static bool is_near(struct wanted *w, const struct mailbox_row *row)
+{
+	return folder_local_partition(w->a->cs->store, row->local_partition) ==
+	       stage_partition(w->stage);
 }
 
 /* Mailboxes on the stage's partition first: there a body is a link, elsewhere a copy. */
-static int search_all(struct wanted *w, const struct wire_names *names, bool same_partition,
+static int search_all(struct wanted *w, const struct wire_names *names, bool near,
 		      struct us_err *err)
 {
+	struct pool *scratch = pool_new();
 	int rc = 0;
 
-	for (size_t i = 0; rc == 0 && w->left && i < names->n; i++) {
-		struct mailbox *m;
-		rc = mailbox_open(w->a->cs->store, names->names[i], &m, err);
-		if (rc == US_ENOENT) {
-			rc = 0;
-			continue;
-		}
-		if (rc == 0 && (m->partition == stage_partition(w->stage)) == same_partition)
-			search(w, m);
-		mailbox_close(&m);
+	for (size_t i = 0; rc >= 0 && w->left && i < names->n; i++) {
+		struct mailbox_row row;
+		rc = mailbox_row_get(w->a->cs->store, names->names[i], scratch, &row, NULL, NULL,
+				     err);
+		if (rc > 0 && mailbox_row_is_real(&row) && is_near(w, &row) == near)
+			search_in(w, names->names[i]);
+		pool_clear(scratch);
 	}
-	return rc;
+	pool_free(&scratch);
+	return rc < 0 ? rc : 0;
 }
 
-static void answer_missing(struct wanted *w, const struct wire_guids *asked)
+/* In the order asked, each once. */
+static void answer_missing(struct wanted *w, size_t n_asked)
 {
-	struct guid *missing = pool_alloc(w->a->pool, us_mul_size(w->left, sizeof(struct guid)));
-	struct wire_item item = {.kind = WIRE_ITEM_MISSING};
-	size_t n = 0;
+	struct dlist_writer *writer = &w->a->writer;
 
-	/* In the order asked, each once. */
-	for (size_t i = 0; i < asked->n && n < w->left; i++) {
-		struct guid *at = bsearch(&asked->guids[i], w->guids, w->n, sizeof(struct guid),
-					  compare_guids);
-		if (w->have[at - w->guids])
+	wire_begin_item(writer, WIRE_ITEM_MISSING);
+	dlist_put_list(writer);
+	for (size_t i = 0; i < n_asked && w->left; i++) {
+		size_t place = place_of(w, &w->guids[i]);
+		if (w->have[place])
 			continue;
-		w->have[at - w->guids] = true;
-		missing[n++] = asked->guids[i];
+		w->have[place] = true;
+		w->left--;
+		dlist_put_guid(writer, &w->guids[i]);
+		csync_push_much(w->a);
 	}
-	item.u.guids = (struct wire_guids){missing, n};
-	wire_put_item(&w->a->writer, &item);
+	dlist_put_close(writer);
+	wire_end_item(writer);
 }
 
 int csync_apply_reserve(struct csync_answer *a, const struct wire_command *c, struct us_err *err)
@@ -127,6 +178,6 @@ int csync_apply_reserve(struct csync_answer *a, const struct wire_command *c, st
 	if (rc == 0)
 		rc = search_all(&w, &reserve->mboxnames, false, err);
 	if (rc == 0 && w.left)
-		answer_missing(&w, &reserve->guids);
+		answer_missing(&w, reserve->guids.n);
 	return rc;
 }

@@ -41,7 +41,8 @@ int csync_get_fetch_sieve(struct csync_answer *a, const struct wire_command *c, 
 
 static int create_sieve_mailbox(struct csync *cs, struct span userid, struct us_err *err)
 {
-	struct folder_create options = {.type = SPAN_LIT("f")};
+	struct folder_create options = {.type = SPAN_LIT("f"),
+					.options = MAILBOX_OPTION_POP3_NEW_UIDL};
 	struct buf name = BUF_INIT, acl = BUF_INIT;
 	int rc;
 
@@ -74,18 +75,6 @@ static void write_message(struct csync *cs, const struct wire_sieve *s, struct s
 	buf_add_span(out, s->content);
 }
 
-static int put_flags(struct commit *c, struct mailbox *m, uint32_t uid, uint32_t system_flags,
-		     bool expunge, struct us_err *err)
-{
-	struct record r = *view_find(&m->view, uid);
-
-	r.system_flags = system_flags;
-	r.internal_flags |= expunge ? RECORD_EXPUNGED : 0;
-	r.modseq = commit_modseq(c);
-	r.last_updated = store_now();
-	return commit_put(c, &r, err);
-}
-
 static int append_script(struct csync *cs, struct commit *c, struct staged *staged,
 			 const struct wire_sieve *s, struct span name, bool active,
 			 struct us_err *err)
@@ -113,17 +102,17 @@ struct edit {
 	struct script *scripts;
 	size_t n;
 	struct staged staged;
+	bool changed; /* there is something to commit: an order that is repeated changes nothing */
 };
 
+/* US_ENOENT: the user has no scripts, and never had. */
 static int edit_begin(struct edit *e, struct csync_answer *a, const struct wire_sieve *s,
 		      struct us_err *err)
 {
 	int rc;
 
 	*e = (struct edit){.cs = a->cs, .staged = {.fd = -1}};
-	rc = create_sieve_mailbox(a->cs, s->userid, err);
-	if (rc == 0)
-		rc = scripts_open(a->cs->store, s->userid, a->pool, &e->m, &e->scripts, &e->n, err);
+	rc = scripts_open(a->cs->store, s->userid, a->pool, &e->m, &e->scripts, &e->n, err);
 	if (rc == 0)
 		rc = mailbox_lock(e->m, err);
 	if (rc == 0)
@@ -135,12 +124,26 @@ static int edit_begin(struct edit *e, struct csync_answer *a, const struct wire_
 
 static int edit_end(struct edit *e, int rc, struct us_err *err)
 {
-	if (rc == 0)
+	if (rc == 0 && e->changed)
 		rc = commit_finish(&e->commit, err);
 	commit_abort(&e->commit);
 	mailbox_close(&e->m);
 	staged_drop(&e->staged, true);
 	return rc;
+}
+
+/* Give a script's message these flags, or expunge it. */
+static int put_flags(struct edit *e, const struct script *script, uint32_t system_flags,
+		     bool expunge, struct us_err *err)
+{
+	struct record r = *view_find(&e->m->view, script->uid);
+
+	r.system_flags = system_flags;
+	r.internal_flags |= expunge ? RECORD_EXPUNGED : 0;
+	r.modseq = commit_modseq(e->commit);
+	r.last_updated = store_now();
+	e->changed = true;
+	return commit_put(e->commit, &r, err);
 }
 
 static int replace_script(struct edit *e, const struct wire_sieve *s, struct span name,
@@ -149,28 +152,47 @@ static int replace_script(struct edit *e, const struct wire_sieve *s, struct spa
 	const struct script *old = scripts_find(e->scripts, e->n, name);
 	bool active = old && old->active;
 	struct stage *stage;
-	int rc = old ? put_flags(e->commit, e->m, old->uid, 0, true, err) : 0;
+	int rc = old ? put_flags(e, old, 0, true, err) : 0;
 
 	if (rc == 0)
 		rc = csync_stage(e->cs, e->m->row.partition, &stage, err);
 	if (rc == 0)
 		rc = staged_begin(stage, NULL, &e->staged, err);
+	e->changed = true;
 	return rc == 0 ? append_script(e->cs, e->commit, &e->staged, s, name, active, err) : rc;
+}
+
+/* Names become names of files, and a header line. */
+static int check_names(const struct wire_sieve *s, struct span name, struct us_err *err)
+{
+	int rc = csync_check_user(s->userid, err);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < name.len; i++)
+		if ((unsigned char)name.ptr[i] < ' ' || name.ptr[i] == '/')
+			return us_fail(err, US_EINVAL,
+				       "a script's name has a / or a control character");
+	return 0;
 }
 
 int csync_apply_sieve(struct csync_answer *a, const struct wire_command *c, struct us_err *err)
 {
-	struct span name = scripts_stem(c->u.sieve.script.filename, ".script");
+	const struct wire_sieve *s = &c->u.sieve;
+	struct span name = scripts_stem(s->script.filename, ".script");
+	const struct script *old;
 	struct edit e;
-	int rc;
+	int rc = check_names(s, name, err);
 
-	if (!name.len)
-		return 0; /* Cyrus takes other files and does nothing */
-	if (span_find(name, '\r') || span_find(name, '\n'))
-		return us_fail(err, US_EINVAL, "a script's name has a line end");
-	rc = edit_begin(&e, a, &c->u.sieve, err);
-	if (rc == 0)
-		rc = replace_script(&e, &c->u.sieve, name, err);
+	if (rc < 0 || !name.len)
+		return rc; /* Cyrus takes other files and does nothing */
+	rc = create_sieve_mailbox(a->cs, s->userid, err);
+	if (rc < 0)
+		return rc;
+	rc = edit_begin(&e, a, s, err);
+	old = rc == 0 ? scripts_find(e.scripts, e.n, name) : NULL;
+	if (rc == 0 && !(old && span_eq(old->content, s->content)))
+		rc = replace_script(&e, s, name, err);
 	return edit_end(&e, rc, err);
 }
 
@@ -179,14 +201,16 @@ int csync_apply_unsieve(struct csync_answer *a, const struct wire_command *c, st
 	struct span name = scripts_stem(c->u.sieve.script.filename, ".script");
 	const struct script *old;
 	struct edit e;
-	int rc;
+	int rc = check_names(&c->u.sieve, name, err);
 
-	if (!name.len)
-		return 0;
+	if (rc < 0 || !name.len)
+		return rc;
 	rc = edit_begin(&e, a, &c->u.sieve, err);
 	old = rc == 0 ? scripts_find(e.scripts, e.n, name) : NULL;
 	if (old)
-		rc = put_flags(e.commit, e.m, old->uid, 0, true, err);
+		rc = put_flags(&e, old, 0, true, err);
+	else if (rc == 0 || rc == US_ENOENT)
+		rc = us_fail(err, US_EREMOTE, "no script %.*s", SPAN_ARG(name));
 	return edit_end(&e, rc, err);
 }
 
@@ -195,19 +219,20 @@ int csync_apply_activate_sieve(struct csync_answer *a, const struct wire_command
 			       struct us_err *err)
 {
 	bool on = c->kind == WIRE_APPLY_ACTIVATE_SIEVE;
+	struct span filename = on ? c->u.sieve.script.filename : SPAN_LIT("");
 	const struct script *wanted = NULL;
 	struct edit e;
 	int rc = edit_begin(&e, a, &c->u.sieve, err);
 
 	if (rc == 0 && on)
-		wanted = scripts_find(e.scripts, e.n,
-				      scripts_stem(c->u.sieve.script.filename, ".bc"));
-	if (rc == 0 && on && !wanted)
-		rc = us_fail(err, US_EREMOTE, "no script for %.*s",
-			     SPAN_ARG(c->u.sieve.script.filename));
-	for (size_t i = 0; rc == 0 && i < e.n; i++)
-		if (e.scripts[i].active != (&e.scripts[i] == wanted))
-			rc = put_flags(e.commit, e.m, e.scripts[i].uid,
-				       &e.scripts[i] == wanted ? FLAG_FLAGGED : 0, false, err);
-	return edit_end(&e, rc, err);
+		wanted = scripts_find(e.scripts, e.n, scripts_stem(filename, ".bc"));
+	if (on && !wanted && (rc == 0 || rc == US_ENOENT))
+		rc = us_fail(err, US_EREMOTE, "no script for %.*s", SPAN_ARG(filename));
+	for (size_t i = 0; rc == 0 && i < e.n; i++) {
+		const struct script *s = &e.scripts[i];
+		if (s->active != (s == wanted))
+			rc = put_flags(&e, s, s == wanted ? FLAG_FLAGGED : 0, false, err);
+	}
+	rc = edit_end(&e, rc, err);
+	return rc == US_ENOENT ? 0 : rc; /* none active, and no mailbox for any */
 }

@@ -1,31 +1,31 @@
 /* spool.c - see spool.h.
  *
- *	entry = u32 length, fixed fields (struct entry), then strings, each u32 length and bytes:
- *		n_keywords names; n_annotations times entry, user, value
+ *	entry = u32 length of all of it, struct state_record (its pointers mean nothing), then strings, each u32 length and bytes:
+ *		n_keywords names; n_annotations times entry, user, value, and u64 modseq
+ *
+ * A private file of this process: neither its byte order nor its layout is anybody else's business.
  */
 #include "server/csync/spool.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "server/base/io.h"
 #include "server/base/mem.h"
+
+#define WINDOW 65536 /* bytes read back at once */
 
 struct spool {
 	int dir, fd;
 	uint64_t most, size, count;
 	struct buf memory; /* all of it, or what is not in the file yet */
-	const char *map;   /* of the file, while it is read */
-	uint64_t at;
+	struct buf window; /* what was read back last; the first `used` bytes are done with */
+	size_t used;
+	uint64_t read; /* bytes of the file read so far */
 };
 
-struct entry {
-	uint32_t length;
-	struct state_record record; /* its pointers mean nothing here */
-};
+#define HEAD (sizeof(uint32_t) + sizeof(struct state_record))
 
 struct spool *spool_new(int dir, uint64_t most)
 {
@@ -35,23 +35,17 @@ struct spool *spool_new(int dir, uint64_t most)
 	s->fd = -1;
 	s->most = most;
 	buf_init(&s->memory, 0);
+	buf_init(&s->window, 0);
 	return s;
-}
-
-static void unmap(struct spool *s)
-{
-	if (s->map && s->fd >= 0)
-		munmap((void *)s->map, s->size);
-	s->map = NULL;
 }
 
 void spool_free(struct spool **spool)
 {
 	if (!*spool)
 		return;
-	unmap(*spool);
 	io_close(&(*spool)->fd);
 	buf_free(&(*spool)->memory);
+	buf_free(&(*spool)->window);
 	free(*spool);
 	*spool = NULL;
 }
@@ -98,14 +92,15 @@ static int spill(struct spool *s, struct us_err *err)
 
 int spool_put(struct spool *s, const struct state_record *r, struct us_err *err)
 {
-	struct entry e = {0, *r};
 	size_t from = s->memory.len;
+	uint32_t length = 0;
 
-	buf_add(&s->memory, &e, sizeof(e));
+	buf_add(&s->memory, &length, sizeof(length));
+	buf_add(&s->memory, r, sizeof(*r));
 	add_strings(&s->memory, r);
-	e.length = (uint32_t)(s->memory.len - from);
-	memcpy(s->memory.data + from, &e.length, sizeof(e.length));
-	s->size += e.length;
+	length = (uint32_t)(s->memory.len - from);
+	memcpy(s->memory.data + from, &length, sizeof(length));
+	s->size += length;
 	s->count++;
 	if (s->size > s->most)
 		return us_fail(err, US_ELIMIT,
@@ -116,26 +111,40 @@ int spool_put(struct spool *s, const struct state_record *r, struct us_err *err)
 
 /* ---- reading ----------------------------------------------------------------------------------- */
 
-int spool_rewind(struct spool *s, struct us_err *err)
+static int rewind_to_start(struct spool *s, struct us_err *err)
 {
-	void *map;
+	int rc = s->fd >= 0 && s->memory.len ? spill(s, err) : 0;
+
+	buf_clear(&s->window);
+	s->used = 0;
+	s->read = 0;
+	return rc;
+}
+
+/* Show the next n bytes, which are there. */
+static int show(struct spool *s, size_t n, const char **out, struct us_err *err)
+{
+	size_t have, more;
 	int rc;
 
-	s->at = 0;
-	if (s->map)
-		return 0;
 	if (s->fd < 0) {
-		s->map = s->memory.data;
+		*out = s->memory.data + s->used;
 		return 0;
 	}
-	rc = s->memory.len ? spill(s, err) : 0;
-	if (rc < 0)
-		return rc;
-	map = mmap(NULL, s->size, PROT_READ, MAP_SHARED, s->fd, 0);
-	if (map == MAP_FAILED)
-		return us_fail_errno(err, "map the spool");
-	(void)madvise(map, s->size, MADV_SEQUENTIAL); /* only advice */
-	s->map = map;
+	have = s->window.len - s->used;
+	if (have < n) {
+		more = n - have > WINDOW ? n - have : WINDOW;
+		if (more > s->size - s->read)
+			more = (size_t)(s->size - s->read);
+		buf_remove(&s->window, 0, s->used);
+		s->used = 0;
+		rc = io_pread(s->fd, buf_reserve(&s->window, more), more, s->read, err);
+		if (rc < 0)
+			return rc;
+		s->window.len += more;
+		s->read += more;
+	}
+	*out = s->window.data + s->used;
 	return 0;
 }
 
@@ -150,23 +159,17 @@ static struct span take_string(const char **at)
 	return s;
 }
 
-int spool_next(struct spool *s, struct pool *pool, struct state_record *out)
+static void take_record(const char *at, struct pool *pool, struct state_record *out)
 {
 	struct span *keywords;
 	struct state_annotation *annotations;
-	struct entry e;
-	const char *at;
 
-	if (s->at == s->size)
-		return 0;
-	memcpy(&e, s->map + s->at, sizeof(e));
-	at = s->map + s->at + sizeof(e);
-	s->at += e.length;
-	*out = e.record;
-	keywords = pool_alloc(pool, out->n_keywords * sizeof(*keywords));
+	memcpy(out, at + sizeof(uint32_t), sizeof(*out));
+	at += HEAD;
+	keywords = pool_alloc(pool, us_mul_size(out->n_keywords, sizeof(*keywords)));
 	for (size_t i = 0; i < out->n_keywords; i++)
 		keywords[i] = take_string(&at);
-	annotations = pool_alloc(pool, out->n_annotations * sizeof(*annotations));
+	annotations = pool_alloc(pool, us_mul_size(out->n_annotations, sizeof(*annotations)));
 	for (size_t i = 0; i < out->n_annotations; i++) {
 		annotations[i].entry = take_string(&at);
 		annotations[i].userid = take_string(&at);
@@ -176,5 +179,30 @@ int spool_next(struct spool *s, struct pool *pool, struct state_record *out)
 	}
 	out->keywords = keywords;
 	out->annotations = annotations;
-	return 1;
+}
+
+int spool_each(struct spool *s, struct pool *scratch,
+	       int (*fn)(void *ctx, const struct state_record *r, struct us_err *err), void *ctx,
+	       struct us_err *err)
+{
+	int rc = rewind_to_start(s, err);
+
+	for (uint64_t i = 0; rc == 0 && i < s->count; i++) {
+		struct state_record r;
+		const char *at;
+		uint32_t length;
+
+		rc = show(s, sizeof(length), &at, err);
+		if (rc < 0)
+			break;
+		memcpy(&length, at, sizeof(length));
+		rc = show(s, length, &at, err);
+		if (rc < 0)
+			break;
+		take_record(at, scratch, &r);
+		rc = fn(ctx, &r, err);
+		s->used += length;
+		pool_clear(scratch);
+	}
+	return rc < 0 ? rc : 0;
 }

@@ -1,8 +1,8 @@
 /* spool.h - the records of one APPLY MAILBOX, put somewhere while the rest of the command is read.
  *
  * They are needed twice (a dry run, then the change), and the header fields they are judged by may come behind
- * them. Small sets stay in memory; from SPOOL_MEMORY on they go to a file without a name, so that memory stays bounded
- * whatever a peer sends.
+ * them. Small sets stay in memory; from SPOOL_MEMORY on they go to a file without a name, read back through a window, so
+ * that memory stays bounded whatever a peer sends.
  */
 #ifndef US_CSYNC_SPOOL_H
 #define US_CSYNC_SPOOL_H
@@ -14,19 +14,21 @@
 #include "server/base/pool.h"
 #include "server/store/state.h"
 
-#define SPOOL_MEMORY (1u << 20)
+#define SPOOL_MEMORY (256u << 10)
 
 struct spool; /* opaque */
 
-/* `dir` is where a file would be made; most: ceiling in bytes. Nothing is opened yet. */
+/* `dir` is where a file would be made (borrowed); most: ceiling in bytes. Nothing is opened yet. */
 struct spool *spool_new(int dir, uint64_t most);
 void spool_free(struct spool **spool);
+/* US_ELIMIT above the ceiling; US_ENOSPC and the like from the file. */
 int spool_put(struct spool *spool, const struct state_record *r, struct us_err *err);
 uint64_t spool_count(const struct spool *spool);
 
-/* Go through it from the start, as often as needed: 1 and *out filled (its arrays in pool, its strings in the spool), 0
- * at the end. Begin each walk with spool_rewind(). */
-int spool_rewind(struct spool *spool, struct us_err *err);
-int spool_next(struct spool *spool, struct pool *pool, struct state_record *out);
+/* Hand every record to fn, from the first, as often as needed. Its arrays are in `scratch`, which is cleared behind each, its
+ * strings in the spool: both live until fn returns. A negative code from fn ends the walk and comes back. */
+int spool_each(struct spool *spool, struct pool *scratch,
+	       int (*fn)(void *ctx, const struct state_record *r, struct us_err *err), void *ctx,
+	       struct us_err *err);
 
 #endif

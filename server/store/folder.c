@@ -128,22 +128,24 @@ struct creation {
 	const struct folder_create *options;
 	struct mailbox_row row;
 	char uniqueid[UUID_TEXT];
-	uint64_t old_version; /* of an intermediate entry that becomes the mailbox; 0: none */
+	uint64_t old_version;    /* of an intermediate entry that becomes the mailbox; 0: none */
+	struct buf old_uniqueid; /* its; empty: it had none */
 	struct partition *partition;
 	int dir;
 };
 
-static int check_uniqueid(struct creation *c, struct us_err *err)
+static int check_uniqueid(struct store *store, struct span name, struct span uniqueid,
+			  struct us_err *err)
 {
 	struct buf holder = BUF_INIT;
 	int rc;
 
-	if (!c->row.uniqueid.len || c->row.uniqueid.len > UNIQUEID_MAX)
+	if (!uniqueid.len || uniqueid.len > UNIQUEID_MAX)
 		return us_fail(err, US_EINVAL, "a uniqueid has 1 to %d bytes", UNIQUEID_MAX);
-	rc = mailbox_name_of_uniqueid(c->store, c->row.uniqueid, &holder, err);
-	if (rc > 0 && !span_eq(buf_span(&holder), c->name))
-		rc = us_fail(err, US_EMOVED, "the uniqueid of %.*s is in use by %s",
-			     SPAN_ARG(c->name), holder.data);
+	rc = mailbox_name_of_uniqueid(store, uniqueid, &holder, err);
+	if (rc > 0 && !span_eq(buf_span(&holder), name))
+		rc = us_fail(err, US_EMOVED, "the uniqueid of %.*s is in use by %s", SPAN_ARG(name),
+			     holder.data);
 	buf_free(&holder);
 	return rc < 0 ? rc : 0;
 }
@@ -159,6 +161,8 @@ static int check_name(struct creation *c, struct us_err *err)
 		rc = mailbox_row_get(c->store, c->name, pool, &old, &c->old_version, NULL, err);
 	if (rc > 0 && !mboxtype_has(old.type, MBOXTYPE_INTERMEDIATE))
 		rc = us_fail(err, US_EEXIST, "Mailbox already exists");
+	if (rc > 0)
+		buf_add_span(&c->old_uniqueid, old.uniqueid);
 	pool_free(&pool);
 	return rc < 0 ? rc : 0;
 }
@@ -221,6 +225,8 @@ static int commit_creation(struct creation *c, struct us_err *err)
 
 	meta_batch_init(&batch);
 	folder_expect(&batch, c->name, c->old_version);
+	if (c->old_uniqueid.len)
+		meta_batch_del(&batch, META_BY_UNIQUEID, buf_span(&c->old_uniqueid));
 	folder_put_row(&batch, c->name, &c->row);
 	/* A mailbox that comes back is not dead any more. */
 	tombstone_key('M', c->row.uniqueid, &tombstone);
@@ -239,14 +245,18 @@ static int commit_creation(struct creation *c, struct us_err *err)
 int folder_create_locked(struct store *store, struct span name, const struct folder_create *options,
 			 struct us_err *err)
 {
-	struct creation c = {.store = store, .name = name, .options = options, .dir = -1};
+	struct creation c = {.store = store,
+			     .name = name,
+			     .options = options,
+			     .old_uniqueid = BUF_INIT,
+			     .dir = -1};
 	int rc;
 
 	rc = check_name(&c, err);
 	if (rc == 0)
 		rc = fill_row(&c, err);
 	if (rc == 0)
-		rc = check_uniqueid(&c, err);
+		rc = check_uniqueid(store, name, c.row.uniqueid, err);
 	if (rc == 0 && c.partition)
 		rc = make_files(&c, err);
 	if (rc == 0)
@@ -256,6 +266,7 @@ int folder_create_locked(struct store *store, struct span name, const struct fol
 	else if (rc < 0 && c.dir >= 0)
 		(void)partition_trash_mailbox(c.partition, &c.row.storeid, store_now(), NULL);
 	io_close(&c.dir);
+	buf_free(&c.old_uniqueid);
 	return rc;
 }
 
@@ -319,12 +330,16 @@ static int put_entry_locked(struct store *store, struct span name, const struct 
 	struct mailbox_row old;
 	struct meta_batch batch;
 	uint64_t version = 0;
-	int rc = mailbox_row_get(store, name, pool, &old, &version, NULL, err);
+	int rc = check_uniqueid(store, name, row->uniqueid, err);
 
 	meta_batch_init(&batch);
+	if (rc == 0)
+		rc = mailbox_row_get(store, name, pool, &old, &version, NULL, err);
 	if (rc > 0 && mailbox_row_is_real(&old))
 		rc = us_fail(err, US_EEXIST, "%.*s is a mailbox here", SPAN_ARG(name));
 	folder_expect(&batch, name, version);
+	if (rc > 0 && old.uniqueid.len)
+		meta_batch_del(&batch, META_BY_UNIQUEID, old.uniqueid);
 	folder_put_row(&batch, name, row);
 	if (rc >= 0)
 		rc = store_announce(store, &change, 1, err);

@@ -49,6 +49,9 @@ enum folder_delete_mode {
 /* Take the name away; a tombstone stays. US_ENOENT. Not its children. */
 int folder_delete(struct store *store, struct span name, enum folder_delete_mode mode,
 		  struct us_err *err);
+/* The same for one who holds the namespace lock of the owner, exclusively. */
+int folder_delete_locked(struct store *store, struct span name, enum folder_delete_mode mode,
+			 struct us_err *err);
 /* Delayed delete: rename to DELETED.<name>.<time>; *deleted (may be NULL) gets the new name. */
 int folder_delete_delayed(struct store *store, struct span name, struct buf *deleted,
 			  struct us_err *err);
@@ -65,7 +68,8 @@ int folder_take_values(struct mailbox *m, uint32_t uidvalidity, uint64_t raclmod
 		       uint64_t foldermodseq, struct us_err *err);
 /* Write the copy of the row in mbox.hdr again, after its row was changed by a commit's metadata half. */
 void folder_copy_row(struct mailbox *m);
-/* Make or replace an entry without a directory (an intermediate name), by order of a peer. US_EEXIST: that name is a mailbox. */
+/* Make or replace an entry without a directory (an intermediate name), by order of a peer. US_EEXIST: that name is a mailbox;
+ * US_EMOVED: the uniqueid is another name's. */
 int folder_put_entry(struct store *store, struct span name, const struct mailbox_row *row,
 		     struct us_err *err);
 /* The partition of ours that a peer's partition name stands for. */

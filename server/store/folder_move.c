@@ -238,10 +238,8 @@ static void write_new_hdr(struct move *v)
 static int do_move(struct move *v, struct span partition, uint32_t uidvalidity, struct us_err *err)
 {
 	struct storeid old = v->m->row.storeid;
-	int rc = check_target(v, err);
+	int rc = 0;
 
-	if (rc < 0)
-		return rc;
 	v->row = v->m->row;
 	v->partition = v->m->partition;
 	if (!v->replicated)
@@ -280,6 +278,8 @@ static int rename_locked(struct store *store, struct span from, struct span to,
 
 	if (rc == 0)
 		rc = mailbox_lock_in_namespace(v.m, err);
+	if (rc == 0)
+		rc = check_target(&v, err);
 	if (rc == 0 && uidvalidity && uidvalidity != v.m->view.counters.uidvalidity)
 		rc = folder_set_uidvalidity(v.m, uidvalidity, err);
 	if (rc == 0)
@@ -453,7 +453,7 @@ static int delete_entry(struct store *store, struct span name, struct us_err *er
 	return rc;
 }
 
-static int delete_locked(struct store *store, struct span name, enum folder_delete_mode mode,
+int folder_delete_locked(struct store *store, struct span name, enum folder_delete_mode mode,
 			 struct us_err *err)
 {
 	struct mailbox *m;
@@ -480,7 +480,7 @@ int folder_delete(struct store *store, struct span name, enum folder_delete_mode
 
 	if (rc < 0)
 		return rc;
-	rc = delete_locked(store, name, mode, err);
+	rc = folder_delete_locked(store, name, mode, err);
 	store_unlock_namespace(&lock);
 	return rc;
 }

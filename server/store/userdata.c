@@ -308,12 +308,13 @@ static int remove_rows(struct store *store, struct span userid, struct pool *poo
 int user_remove(struct store *store, struct span userid, enum folder_delete_mode mode,
 		struct us_err *err)
 {
-	struct pool *pool = pool_new();
 	struct buf inbox = BUF_INIT;
+	struct pool *pool;
 	int rc;
 
 	if (!userid.len)
 		return 0;
+	pool = pool_new();
 	mboxname_user_inbox(userid, &inbox);
 	rc = remove_mailboxes(store, buf_span(&inbox), mode, pool, err);
 	if (rc == 0)
