@@ -142,9 +142,13 @@ static struct outcome run_command(struct csync_answer *a, enum wire_verb verb,
 	return (struct outcome){handlers[c.kind](a, &c, err), true};
 }
 
-static bool connection_is_lost(int code)
+/* What reading gave beside a malformed line is the stream's own failure. A handler says US_ECLOSED if an answer could not be
+ * brought to its end; any other failure of it, a lock or the metadata that took too long among them, is an answer. */
+static bool connection_is_lost(struct outcome o)
 {
-	return code == US_ECLOSED || code == US_ETIMEOUT;
+	if (o.parsed)
+		return o.code == US_ECLOSED;
+	return o.code != US_EPROTO && o.code != US_ELIMIT;
 }
 
 static void log_refusal(int code, const struct us_err *err)
@@ -168,7 +172,7 @@ int csync_execute(struct csync *cs, enum wire_verb verb, struct dlist_lexer *lx,
 
 	a.writer = dlist_writer(&a.text, /* a server writes {n} */ false);
 	o = run_command(&a, verb, lx, &why);
-	if (connection_is_lost(o.code)) {
+	if (connection_is_lost(o)) {
 		if (err)
 			*err = why;
 		rc = o.code;
