@@ -92,12 +92,18 @@ struct work {
 	struct uidset *changed;
 };
 
+/* Does a new keyword change every message there is? */
+static bool adds_a_name(const struct work *w)
+{
+	return !w->all_known && w->change->how != FLAGS_REMOVE;
+}
+
 /* The first message that changes: only now a commit is begun, and keywords that are new get their bits. */
 static int begin(struct work *w, struct us_err *err)
 {
 	int rc = commit_begin(w->sel->mailbox, &w->commit, err);
 
-	for (size_t i = 0; rc == 0 && !w->all_known && i < w->change->n_keywords; i++) {
+	for (size_t i = 0; rc == 0 && adds_a_name(w) && i < w->change->n_keywords; i++) {
 		unsigned bit;
 		rc = commit_flag_bit(w->commit, w->change->keyword[i], &bit, err);
 	}
@@ -106,12 +112,6 @@ static int begin(struct work *w, struct us_err *err)
 	keyword_bits(w->sel, w->change, &w->bits, &w->all_known);
 	w->modseq = commit_modseq(w->commit);
 	return 0;
-}
-
-/* Does a new keyword change every message there is? */
-static bool adds_a_name(const struct work *w)
-{
-	return !w->all_known && w->change->how != FLAGS_REMOVE;
 }
 
 static int change_record(struct work *w, const struct record *r, struct us_err *err)

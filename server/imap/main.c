@@ -33,8 +33,8 @@ static int option(void *ctx, int letter, const char *value, struct us_err *err)
 static int init(void *ctx, const struct service_env *env, struct us_err *err)
 {
 	struct program *p = ctx;
-	int rc = host_open(env->conf, env->name, HOST_STORE_WRITE | HOST_TLS | HOST_SASL, &p->host,
-			   err);
+	unsigned parts = HOST_STORE_WRITE | HOST_TLS | HOST_SASL | (env->alone ? HOST_TOOL : 0);
+	int rc = host_open(env->conf, env->name, parts, &p->host, err);
 
 	if (rc == 0 && p->options.implicit_tls && !p->host.tls) {
 		host_close(&p->host);
@@ -48,11 +48,12 @@ static int init(void *ctx, const struct service_env *env, struct us_err *err)
 	return rc;
 }
 
-static int connection(void *ctx, const struct service_env *env UNUSED, struct service_conn *conn)
+static int connection(void *ctx, const struct service_env *env, struct service_conn *conn)
 {
 	struct program *p = ctx;
 
-	host_after_fork(&p->host);
+	if (!env->alone) /* that one does not fork */
+		host_after_fork(&p->host);
 	return imap_serve(&p->host, &p->options, conn);
 }
 

@@ -237,7 +237,6 @@ struct sasl_srv *host_sasl(const struct host *host, const struct service_conn *c
 		.policy = host->policy,
 	};
 
-	/* libsasl keeps copies of the addresses. */
 	if (conn->local.host[0] && conn->remote.host[0]) {
 		snprintf(local, sizeof(local), "%s;%u", conn->local.host, conn->local.port);
 		snprintf(remote, sizeof(remote), "%s;%u", conn->remote.host, conn->remote.port);

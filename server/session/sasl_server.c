@@ -29,6 +29,7 @@ struct sasl_srv {
 	sasl_conn_t *conn; /* NULL between attempts */
 	unsigned bits;     /* of the TLS around us; 0: none */
 	char *external;
+	char *local, *remote; /* what config points to */
 	bool going_on; /* begin() gave MORE */
 	bool known;    /* identity is filled and holds */
 	bool decided;  /* identity is filled, the exchange goes on */
@@ -117,6 +118,9 @@ struct sasl_srv *sasl_srv_new(struct sasl_srv_library *lib UNUSED,
 	struct sasl_srv *s = us_calloc(1, sizeof(*s));
 
 	s->config = *config;
+	/* Each attempt tells libsasl anew, and the caller's may be gone by then. */
+	s->config.local = s->local = config->local ? us_strdup(config->local) : NULL;
+	s->config.remote = s->remote = config->remote ? us_strdup(config->remote) : NULL;
 	s->callbacks[0] = SASL_OPTIONS_ROW(SASL_CB_CANON_USER, canon_user, s);
 	s->callbacks[1] = SASL_OPTIONS_ROW(SASL_CB_PROXY_POLICY, proxy_policy, s);
 	s->callbacks[2] = SASL_OPTIONS_END;
@@ -135,6 +139,8 @@ void sasl_srv_free(struct sasl_srv **s)
 		return;
 	end_attempt(*s);
 	free((*s)->external);
+	free((*s)->local);
+	free((*s)->remote);
 	free(*s);
 	*s = NULL;
 }
