@@ -3,6 +3,9 @@
  * The rename of mbox.idx is the one switch: the new index names its journal, annotations and cache, all of which are
  * durable before it. Readers keep the old files mapped until they look again. Flag changes of the last day are carried
  * over as FLAGHIST ops, so that two copies that were both changed can still be merged flag by flag.
+ *
+ * Behind it comes mbox.hdr anew: with the keywords, the last UID and the highest modseq of this base in it, a mailbox that loses
+ * index and journal loses no more than what a journal can hold (reconstruct.c).
  */
 #include "server/store/compact.h"
 
@@ -17,6 +20,7 @@
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/store/cache.h"
+#include "server/store/folder_private.h"
 #include "server/store/mailbox_private.h"
 #include "server/store/meta/meta.h"
 #include "server/store/partition.h"
@@ -247,6 +251,16 @@ static const struct record *next_record(void *ctx)
 	return view_next(w->view, &w->walk);
 }
 
+/* A new base without a record that is only damaged would make its loss look intended. */
+static bool every_record_is_sound(struct view *v)
+{
+	struct view_walk walk = view_walk(v, 1);
+
+	while (view_next(v, &walk))
+		;
+	return !v->corrupt;
+}
+
 int compact(struct mailbox *m, struct us_err *err)
 {
 	struct view *v = &m->view;
@@ -265,6 +279,8 @@ int compact(struct mailbox *m, struct us_err *err)
 	int rc;
 
 	us_assert(m->locked);
+	if (!every_record_is_sound(v))
+		return us_fail(err, US_ECORRUPT, "a record's checksum is wrong");
 	/* A META op may only be forgotten when metad has it on disk. */
 	rc = meta_barrier(store_meta(m->store), err);
 	if (rc == 0)
@@ -277,7 +293,11 @@ int compact(struct mailbox *m, struct us_err *err)
 				      partition_epoch(m->partition), err);
 	}
 	buf_free(&history.ops);
-	return rc < 0 ? rc : mailbox_reopen_view(m, err);
+	if (rc == 0)
+		rc = mailbox_reopen_view(m, err);
+	if (rc == 0)
+		folder_copy_row(m);
+	return rc;
 }
 
 static bool is_worthwhile(const struct view *v)

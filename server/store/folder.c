@@ -53,11 +53,11 @@ void folder_del_row(struct meta_batch *batch, struct span name)
 
 /* A copy that fails costs the ability to rebuild this mailbox's row, not the row: said, not refused. */
 void folder_write_hdr(struct store *store, int dir, struct span name,
-		      const struct flag_names *names, uint32_t options)
+		      const struct flag_names *names, const struct counters *counters)
 {
 	struct us_err err;
 
-	if (hdr_write(store, dir, name, names, options, &err) < 0)
+	if (hdr_write(store, dir, name, names, counters, &err) < 0)
 		log_event(LOG_ERR, "store.hdr.unwritable", LF_TEXT("IOERROR: writing mbox.hdr"),
 			  LF_SPAN("mailbox", name), LF_ERR(&err));
 }
@@ -131,6 +131,7 @@ struct creation {
 	uint64_t old_version;    /* of an intermediate entry that becomes the mailbox; 0: none */
 	struct buf old_uniqueid; /* its; empty: it had none */
 	struct partition *partition;
+	struct counters counters; /* of its records: there are none yet */
 	int dir;
 };
 
@@ -203,15 +204,17 @@ static int fill_row(struct creation *c, struct us_err *err)
 static int make_files(struct creation *c, struct us_err *err)
 {
 	const struct folder_create *o = c->options;
-	struct counters counters = {.uidvalidity = c->row.uidvalidity,
-				    .highestmodseq = or_one(o->highestmodseq),
-				    .createdmodseq = c->row.createdmodseq,
-				    .options = o->options,
-				    .sync_crc_annot = SYNC_CRC_ANNOT_EMPTY};
-	int rc = partition_make_mailbox(c->partition, &c->row.storeid, &c->dir, err);
+	int rc;
+
+	c->counters = (struct counters){.uidvalidity = c->row.uidvalidity,
+					.highestmodseq = or_one(o->highestmodseq),
+					.createdmodseq = c->row.createdmodseq,
+					.options = o->options,
+					.sync_crc_annot = SYNC_CRC_ANNOT_EMPTY};
+	rc = partition_make_mailbox(c->partition, &c->row.storeid, &c->dir, err);
 
 	return rc < 0 ? rc
-		      : compact_create(c->dir, &c->row.storeid, c->row.uniqueid, &counters,
+		      : compact_create(c->dir, &c->row.storeid, c->row.uniqueid, &c->counters,
 				       store_boot_tag(c->store), partition_epoch(c->partition),
 				       err);
 }
@@ -262,7 +265,7 @@ int folder_create_locked(struct store *store, struct span name, const struct fol
 	if (rc == 0)
 		rc = commit_creation(&c, err);
 	if (rc == 0 && c.partition)
-		folder_write_hdr(store, c.dir, name, NULL, options->options);
+		folder_write_hdr(store, c.dir, name, NULL, &c.counters);
 	else if (rc < 0 && c.dir >= 0)
 		(void)partition_trash_mailbox(c.partition, &c.row.storeid, store_now(), NULL);
 	io_close(&c.dir);
@@ -312,14 +315,13 @@ int folder_change(struct mailbox *m, const struct mailbox_row *wanted, struct me
 		rc = mailbox_refresh_row(m, err);
 	if (rc == 0)
 		folder_write_hdr(m->store, m->dir, buf_span(&m->name), &m->view.names,
-				 m->view.counters.options);
+				 &m->view.counters);
 	return rc;
 }
 
 void folder_copy_row(struct mailbox *m)
 {
-	folder_write_hdr(m->store, m->dir, buf_span(&m->name), &m->view.names,
-			 m->view.counters.options);
+	folder_write_hdr(m->store, m->dir, buf_span(&m->name), &m->view.names, &m->view.counters);
 }
 
 static int put_entry_locked(struct store *store, struct span name, const struct mailbox_row *row,

@@ -231,7 +231,7 @@ static void write_new_hdr(struct move *v)
 
 	if (partition_open_mailbox(v->partition, &v->row.storeid, &dir, NULL) < 0)
 		return;
-	folder_write_hdr(v->store, dir, v->to, &v->m->view.names, v->m->view.counters.options);
+	folder_write_hdr(v->store, dir, v->to, &v->m->view.names, &v->m->view.counters);
 	io_close(&dir);
 }
 

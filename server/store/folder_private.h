@@ -7,7 +7,7 @@
 void folder_expect(struct meta_batch *batch, struct span name, uint64_t version);
 void folder_del_row(struct meta_batch *batch, struct span name);
 void folder_write_hdr(struct store *store, int dir, struct span name,
-		      const struct flag_names *names, uint32_t options);
+		      const struct flag_names *names, const struct counters *counters);
 int folder_set_uidvalidity(struct mailbox *m, uint32_t uidvalidity, struct us_err *err);
 /* Remember what the owner of `name` must stay above. */
 int folder_raise_marks(struct store *store, struct meta_batch *batch, struct span name,

@@ -75,6 +75,8 @@ void hdr_encode(const struct hdr *h, struct buf *out)
 	dlist_put_ku64(&w, "FOLDERMODSEQ", h->row.foldermodseq);
 	dlist_put_ku64(&w, "LASTMODSEQ", h->row.lastmodseq);
 	dlist_put_ku64(&w, "OPTIONS", h->options);
+	dlist_put_ku64(&w, "LASTUID", h->last_uid);
+	dlist_put_ku64(&w, "HIGHESTMODSEQ", h->highestmodseq);
 	put_spans(&w, "FLAGS", h->flags, h->n_flags);
 	put_spans(&w, "NAMES", h->row.former, h->row.n_former);
 	put_annotations(&w, h);
@@ -160,6 +162,8 @@ int hdr_decode(struct span text, struct pool *pool, struct hdr *out, struct us_e
 	(void)dlist_get_u64(kv, "FOLDERMODSEQ", &h.row.foldermodseq);
 	(void)dlist_get_u64(kv, "LASTMODSEQ", &h.row.lastmodseq);
 	(void)dlist_get_u32(kv, "OPTIONS", &h.options);
+	(void)dlist_get_u32(kv, "LASTUID", &h.last_uid);
+	(void)dlist_get_u64(kv, "HIGHESTMODSEQ", &h.highestmodseq);
 	h.n_flags = get_spans(kv, "FLAGS", h.flags, USER_FLAGS);
 	h.row.n_former = get_spans(kv, "NAMES", h.row.former, FORMER_NAMES_MAX);
 	get_annotations(kv, pool, &h);
@@ -181,20 +185,26 @@ int hdr_read(int dir, struct pool *pool, struct hdr *out, struct us_err *err)
 	return rc;
 }
 
+/* Each at the place of its bit. */
 static void fill_flags(struct hdr *h, const struct flag_names *names)
 {
 	for (unsigned bit = 0; names && bit < USER_FLAGS; bit++)
-		if (names->bit[bit].name.ptr)
-			h->flags[h->n_flags++] = names->bit[bit].name;
+		if (names->bit[bit].name.ptr) {
+			h->flags[bit] = names->bit[bit].name;
+			h->n_flags = bit + 1;
+		}
 }
 
 int hdr_write(struct store *store, int dir, struct span name, const struct flag_names *names,
-	      uint32_t options, struct us_err *err)
+	      const struct counters *counters, struct us_err *err)
 {
 	struct io_replace_points points = {FP("store.hdr.write"), FP("store.hdr.sync"),
 					   FP("store.hdr.rename"), FP("store.hdr.sync_name")};
 	struct pool *pool = pool_new();
-	struct hdr h = {.name = name, .options = options};
+	struct hdr h = {.name = name,
+			.options = counters->options,
+			.last_uid = counters->last_uid,
+			.highestmodseq = counters->highestmodseq};
 	struct buf text = BUF_INIT;
 	int rc;
 

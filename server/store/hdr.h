@@ -13,7 +13,10 @@ struct hdr {
 	struct mailbox_row row;
 	uint64_t row_version;
 	uint32_t options;
-	struct span flags[USER_FLAGS];
+	/* Of the records, as of when this was written: at the last compaction at the latest. */
+	uint32_t last_uid;
+	uint64_t highestmodseq;
+	struct span flags[USER_FLAGS]; /* by bit; empty: not in use */
 	size_t n_flags;
 	const struct state_annotation *annotations;
 	size_t n_annotations;
@@ -29,6 +32,6 @@ int hdr_read(int dir, struct pool *pool, struct hdr *out, struct us_err *err);
 /* Write it for the row that `name` has now, gathering the rest from metadata. `names`: the keywords in use, may be
  * NULL. */
 int hdr_write(struct store *store, int dir, struct span name, const struct flag_names *names,
-	      uint32_t options, struct us_err *err);
+	      const struct counters *counters, struct us_err *err);
 
 #endif

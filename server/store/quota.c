@@ -38,7 +38,7 @@ static void copy_to_hdr(struct store *store, struct span root)
 
 	if (mailbox_open(store, root, &m, NULL) < 0)
 		return;
-	(void)hdr_write(store, m->dir, root, &m->view.names, m->view.counters.options, NULL);
+	(void)hdr_write(store, m->dir, root, &m->view.names, &m->view.counters, NULL);
 	mailbox_close(&m);
 }
 

@@ -333,7 +333,7 @@ static int write_mailbox(struct work *w, const struct counters *counters, struct
 		rc = generation_write(w->dir, &g, store_boot_tag(w->store),
 				      partition_epoch(w->partition), err);
 	if (rc == 0)
-		folder_write_hdr(w->store, w->dir, w->name, &w->s.names, counters->options);
+		folder_write_hdr(w->store, w->dir, w->name, &w->s.names, counters);
 	return rc;
 }
 
