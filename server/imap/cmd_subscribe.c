@@ -7,7 +7,7 @@
 
 static int answer(struct imap_session *s, int rc, const struct us_err *err)
 {
-	const char *code = imap_code(rc);
+	const char *code = rc < 0 ? imap_code(rc) : NULL;
 
 	if (rc == 0)
 		return 0;

@@ -68,16 +68,16 @@ static int create_one(struct imap_session *s, struct span name, struct span part
 	return rc;
 }
 
-/* user.X.INBOX is never made: what is below it is shown below INBOX, itself it would be a second one. */
-static bool is_level(struct span name)
+/* Levels that are no mailboxes: user.X.INBOX, for what is below it is shown below INBOX, and itself it would be a second
+ * one; and the top of what is deleted. */
+static bool is_mere_level(const struct imap_session *s, struct span name)
 {
-	struct span last = name, part;
+	struct span parent = mboxname_parent(name);
 
-	while (span_split(&last, '.', &part))
-		if (!last.len)
-			break;
-	return !(mboxname_in_user_tree(name) && mboxname_is_inbox(mboxname_parent(name)) &&
-		 span_is(part, "INBOX"));
+	if (span_is(name, s->host->names.deletedprefix))
+		return true;
+	return parent.len && mboxname_is_inbox(parent) &&
+	       span_is(span_from(name, parent.len), ".INBOX");
 }
 
 int folders_create_parents(struct imap_session *s, struct span name, struct us_err *err)
@@ -92,7 +92,7 @@ int folders_create_parents(struct imap_session *s, struct span name, struct us_e
 	if (rc)
 		return rc < 0 ? rc : 0;
 	rc = folders_create_parents(s, parent, err);
-	if (rc == 0 && is_level(parent))
+	if (rc == 0 && !is_mere_level(s, parent))
 		rc = create_one(s, parent, SPAN_NULL, err);
 	return rc == US_EEXIST ? 0 : rc; /* somebody was faster */
 }

@@ -119,10 +119,11 @@ static const char *peer_name(const struct imap_session *s)
 /* The lines that monitors of a Cyrus search for. */
 static void log_login(const struct imap_session *s)
 {
+	const char *mech = sasl_srv_mech(s->sasl);
 	char text[1024];
 
 	snprintf(text, sizeof(text), "login: [%s] %s %s%s User logged in SESSIONID=<%s>",
-		 peer_name(s), s->identity->user, sasl_srv_mech(s->sasl), s->tls ? "+TLS" : "",
+		 peer_name(s), s->identity->user, *mech ? mech : "plaintext", s->tls ? "+TLS" : "",
 		 s->id);
 	log_event(LOG_NOTICE, "imap.login", LF_TEXT(text),
 		  LF_STR("authname", s->identity->authname));

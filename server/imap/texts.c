@@ -30,6 +30,7 @@ static const struct {
 	{US_EAUTH, "authentication failure"},
 	{US_EREMOTE, "The remote Server(s) denied the operation"},
 	{US_ENOSPC, "System I/O error"},
+	{US_ELINK, "Server(s) unavailable to complete operation"},
 	{US_ENOTSUP, "Operation is not supported on mailbox"},
 };
 

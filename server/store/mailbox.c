@@ -335,8 +335,10 @@ int mailbox_open_message(struct mailbox *m, uint32_t uid, int *out, struct us_er
 int mailbox_bell(struct mailbox *m, char *path, size_t size)
 {
 	struct buf below = BUF_INIT;
-	int len;
+	int len, rc = mailbox_open_lock(m, NULL); /* nobody may have locked it yet */
 
+	if (rc < 0)
+		return rc;
 	partition_mailbox_path(&m->row.storeid, &below);
 	len = snprintf(path, size, "%s/%s/" LOCK_FILE, m->partition->path, below.data);
 	buf_free(&below);

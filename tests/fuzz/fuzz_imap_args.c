@@ -1,0 +1,59 @@
+/* fuzz_imap_args.c - any frame: the parser of its command stays in bounds, and gives arguments only when it says so.
+ *
+ * The first byte picks a command of the table (so that each is reached), the rest is what stands behind its verb. */
+#include <stdint.h>
+#include <string.h>
+
+#include "server/base/err.h"
+#include "server/base/mem.h"
+#include "server/imap/commands.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const struct command *pick(uint8_t which)
+{
+	size_t n = 0;
+
+	while (command_at(n))
+		n++;
+	return command_at(which % n);
+}
+
+static void parse(const struct command *c, struct span rest, bool uid, size_t streamed_at)
+{
+	struct frame frame = {.text = BUF_INIT, .streamed_at = streamed_at, .streamed_size = 17};
+	struct pool *pool = pool_new();
+	struct parse p = {.pool = pool, .frame = &frame, .command = c, .uid = uid};
+	struct us_err err = US_ERR_INIT;
+	void *args = NULL;
+	int rc;
+
+	buf_add_str(&frame.text, c->name);
+	buf_add_span(&frame.text, rest);
+	p.s = scan_init(buf_span(&frame.text));
+	p.s.at = strlen(c->name);
+	rc = c->parse(&p, &args, &err);
+	us_assert(rc == 0 || (rc < 0 && !args && err.text[0]));
+	us_assert(rc < 0 || p.s.at <= frame.text.len);
+	pool_free(&pool);
+	buf_free(&frame.text);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const struct command *c;
+	struct span rest;
+
+	if (size < 2)
+		return 0;
+	c = pick(data[0]);
+	rest = span_make(data + 2, size - 2);
+	if (!c->parse)
+		return 0;
+	parse(c, rest, false, FRAMER_NO_STREAM);
+	if (c->flags & CMD_HAS_UID_FORM)
+		parse(c, rest, true, FRAMER_NO_STREAM);
+	if (c->stream && c->stream->literal)
+		parse(c, rest, false, strlen(c->name) + data[1]);
+	return 0;
+}
