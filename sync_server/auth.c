@@ -6,6 +6,8 @@
  */
 #include "sync_server/auth.h"
 
+#include <stdio.h>
+
 #include "server/base/base64.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
@@ -46,19 +48,24 @@ static void send_challenge(struct session *s, const struct buf *challenge)
 static void answer_success(struct session *s)
 {
 	const struct identity *identity = sasl_srv_identity(s->sasl);
+	char text[600];
 
+	snprintf(text, sizeof(text), "login: %.150s %.255s %.40s%s User logged in", s->peer,
+		 identity->user, sasl_srv_mech(s->sasl), s->tls ? "+TLS" : "");
+	log_event(LOG_NOTICE, "csync.login", LF_TEXT(text), LF_STR("authname", identity->authname));
 	stream_printf(s->stream, "OK Success (%s)\r\n",
 		      s->tls ? "tls protection" : "no protection");
-	log_event(LOG_NOTICE, "csync.login", LF_TEXT("login:"),
-		  LF_STR("mech", sasl_srv_mech(s->sasl)), LF_STR("authname", identity->authname));
+	/* The answer is the last that stays out of a telemetry log. */
 	session_logged_in(s, identity);
 }
 
 static void answer_refusal(struct session *s, int code, const struct us_err *err)
 {
-	log_event(LOG_NOTICE, "csync.badlogin", LF_TEXT("badlogin:"),
-		  LF_STR("mech", sasl_srv_mech(s->sasl)),
-		  LF_STR("detail", sasl_srv_detail(s->sasl)), LF_ERR(err));
+	char text[600];
+
+	snprintf(text, sizeof(text), "badlogin: %.150s %.40s [%.200s]", s->peer,
+		 sasl_srv_mech(s->sasl), sasl_srv_detail(s->sasl));
+	log_event(LOG_NOTICE, "csync.badlogin", LF_TEXT(text), LF_ERR(err));
 	host_login_pause(s->host, s->stop);
 	stream_printf(s->stream, "NO %s\r\n",
 		      code == US_ENOTSUP ? "no mechanism available" : "authentication failure");
@@ -97,13 +104,11 @@ int auth_command(struct session *s, struct us_err *err)
 	struct span octets = SPAN_NULL;
 	int rc = 0;
 
-	if (s->identity) {
-		stream_write_str(s->stream, "BAD Already authenticated\r\n");
-		return 0;
-	}
-	if (!s->n_args) {
-		stream_write_str(s->stream, "BAD Missing required argument to Authenticate\r\n");
-		return 0;
+	if (s->identity || !s->n_args) {
+		stream_write_str(s->stream,
+				 s->identity ? "BAD Already authenticated\r\n"
+					     : "BAD Missing required argument to Authenticate\r\n");
+		goto out;
 	}
 	if (s->n_args > 1 && span_is(buf_span(&s->args[1]), "=")) {
 		octets = SPAN_LIT(""); /* sent, and empty */
@@ -115,10 +120,13 @@ int auth_command(struct session *s, struct us_err *err)
 		}
 		octets = buf_span(&initial);
 	}
+	stream_set_secret(s->stream, true);
 	rc = exchange(s, octets, err);
+	stream_set_secret(s->stream, false);
 out:
 	buf_wipe(&initial);
 	buf_free(&initial);
 	buf_wipe(&s->args[1]);
+	buf_wipe(&s->lexer.text);
 	return rc;
 }

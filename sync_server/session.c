@@ -7,19 +7,21 @@
  * must find out politely.
  *
  * A user who is no administrator can log in and do nothing, as in Cyrus.
+ *
+ * How much a client can make us hold is bounded, logged in or not: words by maxword, all of a command by sync_maxline, its records
+ * and messages by files (server/csync). A line beyond that is read to its end and answered BAD. A line that the end of the
+ * connection cut off is not carried out.
  */
 #include "sync_server/session.h"
 
 #include <string.h>
 
-#include "server/base/base64.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/csync/csync.h"
+#include "server/session/telemetry.h"
 #include "sync_server/auth.h"
 #include "sync_server/session_private.h"
-
-#define MOST_LINE 65536
 
 /* ---- banner ------------------------------------------------------------------------------------ */
 
@@ -109,7 +111,7 @@ static int cmd_compress(struct session *s, struct us_err *err)
 		return 0;
 	}
 	if (!span_is_nocase(buf_span(&s->args[0]), "DEFLATE")) {
-		stream_printf(s->stream, "NO Unknown compression algorithm: %s\r\n",
+		stream_printf(s->stream, "NO Unknown compression algorithm: %.40s\r\n",
 			      s->args[0].data);
 		return 0;
 	}
@@ -120,11 +122,9 @@ static int cmd_compress(struct session *s, struct us_err *err)
 /* GET, APPLY and RESTORE read their own values. */
 static int run_verb(struct session *s, enum wire_verb verb, struct us_err *err)
 {
-	const char *refusal = !s->identity ? "Please authenticate first" : NULL;
-
-	if (refusal) {
+	if (!s->identity) {
 		int rc = dlist_skip_line(&s->lexer, err);
-		stream_printf(s->stream, "NO %s\r\n", refusal);
+		stream_write_str(s->stream, "NO Please authenticate first\r\n");
 		return rc;
 	}
 	return csync_execute(s->csync, verb, &s->lexer, s->stream, SPAN_NULL, err);
@@ -178,7 +178,9 @@ static int read_args(struct session *s, struct us_err *err)
 	int token, n = 0;
 
 	s->n_args = 0;
-	while ((token = dlist_next(&s->lexer, err)) > 0) {
+	while ((token = dlist_next(&s->lexer, err)) != DLIST_TOKEN_EOL) {
+		if (token < 0)
+			return token;
 		if (token != DLIST_TOKEN_TEXT && token != DLIST_TOKEN_NIL)
 			return us_fail(err, US_EPROTO, "no word");
 		if (s->n_args < ARRAY_SIZE(s->args)) {
@@ -187,7 +189,7 @@ static int read_args(struct session *s, struct us_err *err)
 		}
 		n++;
 	}
-	return token < 0 ? token : n;
+	return n;
 }
 
 static bool is_lost(int code)
@@ -217,6 +219,8 @@ static int run_command(struct session *s, const struct command *c, struct us_err
 	n = read_args(s, err);
 	if (n < 0)
 		return is_lost(n) ? n : unrecognized(s, err);
+	if (s->lexer.cut)
+		return us_fail(err, US_ECLOSED, "the connection ended within a command");
 	if (n > c->most_args) {
 		stream_printf(s->stream, "BAD Unexpected extra arguments to %s\r\n", c->shown);
 		return 0;
@@ -230,9 +234,12 @@ void session_logged_in(struct session *s, const struct identity *identity)
 	s->identity = identity;
 	s->identity_is_admin = identity->admin;
 	log_context("user", identity->user);
-	if (s->identity_is_admin)
-		s->csync =
-			csync_new(s->host, (uint64_t)conf_bytes(s->host->conf, CONF_sync_maxapply));
+	telemetry_begin(s->host, span_of(identity->user), s->id, s->stream);
+	if (!s->identity_is_admin)
+		return;
+	s->csync = csync_new(s->host, (uint64_t)conf_bytes(s->host->conf, CONF_sync_maxapply));
+	if (s->force)
+		csync_set_force(s->csync);
 }
 
 static int next_command(struct session *s, struct us_err *err)
@@ -242,8 +249,8 @@ static int next_command(struct session *s, struct us_err *err)
 
 	dlist_lexer_restart(&s->lexer);
 	token = dlist_next(&s->lexer, err);
-	if (token == DLIST_TOKEN_EOL && stream_eof(s->stream)) {
-		s->done = true;
+	if (token == DLIST_TOKEN_EOL && s->lexer.cut) {
+		s->done = true; /* the client is gone, in order */
 		return 0;
 	}
 	if (token == DLIST_TOKEN_EOL) {
@@ -262,17 +269,19 @@ static int next_command(struct session *s, struct us_err *err)
 static void begin(struct session *s, const struct service_conn *conn,
 		  const struct session_options *options)
 {
-	char id[SESSION_ID_MAX];
+	struct dlist_limits limits;
 
 	s->force = options->force;
-	session_id_new(s->host, id);
-	log_context("session", id);
+	session_id_new(s->host, s->id);
+	log_context("session", s->id);
 	log_context("peer", conn->remote.text);
+	s->peer = conn->remote.text;
 	s->stream = host_stream(s->host, conn, conf_duration_s(s->host->conf, CONF_sync_timeout));
 	s->sasl = host_sasl(s->host, conn, "csync");
 	if (options->protection)
 		sasl_srv_set_layer(s->sasl, options->protection, NULL);
-	dlist_lexer_init(&s->lexer, stream_source(s->stream), NULL);
+	csync_limits(s->host->conf, &limits);
+	dlist_lexer_init(&s->lexer, stream_source(s->stream), &limits);
 	/* Who may connect to our Unix socket was decided by its directory: he is the administrator. */
 	s->trusted = conn->is_unix;
 	if (s->trusted) {

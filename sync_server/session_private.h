@@ -22,6 +22,8 @@ struct session {
 	bool identity_is_admin;
 	bool trusted; /* a Unix socket */
 	bool tls, force, done;
+	const char *peer; /* his address */
+	char id[SESSION_ID_MAX];
 	struct buf args[2]; /* of the command at hand */
 	size_t n_args;
 };

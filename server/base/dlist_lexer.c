@@ -389,6 +389,7 @@ static int end_line(struct dlist_lexer *lx, int c, struct us_err *err)
 	}
 	settle(lx);
 	lx->ended = true;
+	lx->cut = c == END_OF_SOURCE;
 	return DLIST_TOKEN_EOL;
 }
 

@@ -9,7 +9,8 @@
 #include "server/csync/csync_private.h"
 #include "server/store/partition.h"
 
-#define PUSH_FROM 32768 /* bytes of an answer kept before they go to the stream */
+#define MOST_DEPTH 16    /* of lists in lists; the deepest order has 6 */
+#define PUSH_FROM  32768 /* bytes of an answer kept before they go to the stream */
 
 struct csync *csync_new(struct host *host, uint64_t spool_max)
 {
@@ -22,6 +23,16 @@ struct csync *csync_new(struct host *host, uint64_t spool_max)
 		cs->n_stages++;
 	cs->stages = us_calloc(cs->n_stages, sizeof(cs->stages[0]));
 	return cs;
+}
+
+void csync_limits(const struct conf *conf, struct dlist_limits *out)
+{
+	size_t line = (size_t)conf_bytes(conf, CONF_sync_maxline);
+
+	*out = (struct dlist_limits){.word = (size_t)conf_bytes(conf, CONF_maxword),
+				     .literal = line / 4,
+				     .tree = line,
+				     .depth = MOST_DEPTH};
 }
 
 void csync_restart(struct csync *cs)
@@ -110,36 +121,50 @@ struct outcome {
 	bool parsed; /* the line made sense, and was read to its end */
 };
 
-/* Did reading end because the line makes no sense (wire.h)? Then the answer is BAD, and the rest of it is skipped. */
-static struct outcome not_parsed_if(const struct dlist_lexer *lx, int code)
+/* Did reading end because the line makes no sense (wire.h)? Then the answer is BAD, and the rest of it is skipped. A line
+ * that the connection's end cut off makes no sense either: "UNUSER bob" may have been going to be "UNUSER bobby". */
+static struct outcome outcome_of_reading(const struct dlist_lexer *lx, int code, struct us_err *err)
 {
+	if (lx->cut)
+		return (struct outcome){us_fail(err, US_ECLOSED,
+						"the connection ended within a command"),
+					false};
 	return (struct outcome){code, code == 0 || (code != US_EPROTO && lx->ended)};
+}
+
+static struct outcome run_update(struct csync_answer *a, struct dlist_lexer *lx, struct us_err *err)
+{
+	struct csync_update u;
+	int rc = csync_update_read(&u, a, lx, err);
+	struct outcome o = outcome_of_reading(lx, rc, err);
+
+	if (o.code == 0)
+		o.code = csync_update_apply(&u, err);
+	csync_update_end(&u);
+	return o;
 }
 
 static struct outcome run_command(struct csync_answer *a, enum wire_verb verb,
 				  struct dlist_lexer *lx, struct us_err *err)
 {
 	struct wire_command c = {.kind = WIRE_KIND_UNKNOWN};
-	struct csync_update u;
+	struct outcome o;
 	int rc = wire_read_kind(lx, verb, &c, err);
 
 	if (rc < 0)
 		return (struct outcome){rc, false};
-	if (c.kind == WIRE_APPLY_MESSAGE)
-		return not_parsed_if(lx, csync_read_messages(a, lx, err));
-	if (c.kind == WIRE_APPLY_MAILBOX) {
-		struct outcome o = not_parsed_if(lx, csync_update_read(&u, a, lx, err));
-		if (o.code == 0)
-			o.code = csync_update_apply(&u, err);
-		csync_update_end(&u);
-		return o;
+	if (c.kind == WIRE_APPLY_MAILBOX)
+		return run_update(a, lx, err);
+	if (c.kind == WIRE_APPLY_MESSAGE) {
+		rc = csync_read_messages(a, lx, err);
+		return outcome_of_reading(lx, rc, err);
 	}
 	rc = wire_read_command(lx, a->pool, &c, err);
-	if (rc < 0)
-		return not_parsed_if(lx, rc);
-	if (c.kind == WIRE_KIND_UNKNOWN)
-		return (struct outcome){us_fail(err, US_EPROTO, "unknown command"), true};
-	return (struct outcome){handlers[c.kind](a, &c, err), true};
+	o = outcome_of_reading(lx, rc, err);
+	if (o.code == 0)
+		o.code = c.kind == WIRE_KIND_UNKNOWN ? us_fail(err, US_EPROTO, "unknown command")
+						     : handlers[c.kind](a, &c, err);
+	return o;
 }
 
 /* What reading gave beside a malformed line is the stream's own failure. A handler says US_ECLOSED if an answer could not be

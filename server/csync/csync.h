@@ -24,6 +24,9 @@ struct csync; /* one connection's; opaque */
 struct csync *csync_new(struct host *host, uint64_t spool_max);
 void csync_free(struct csync **cs); /* removes what was staged */
 
+/* How much of a command is kept in memory while it is read: for the lexer that is handed to csync_execute(). */
+void csync_limits(const struct conf *conf, struct dlist_limits *out);
+
 /* Throw away staged bodies (RESTART). */
 void csync_restart(struct csync *cs);
 
@@ -31,8 +34,9 @@ void csync_restart(struct csync *cs);
 void csync_set_force(struct csync *cs);
 
 /* Read the rest of a command from lx, carry it out, write the answer to `out` (not flushed). `tag` is empty for csync, else
- * goes before the final line; `sync_prefix` is what the verb is called in a BAD reply: "GET", or "SYNCGET".
- * Returns 0 whatever was answered; a negative code only if the connection cannot go on. */
+ * goes before the final line.
+ * Returns 0 whatever was answered; a negative code only if the connection cannot go on. A command that the connection's end cut
+ * off is not carried out. */
 int csync_execute(struct csync *cs, enum wire_verb verb, struct dlist_lexer *lx, struct stream *out,
 		  struct span tag, struct us_err *err);
 

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "server/base/io.h"
@@ -15,6 +14,7 @@
 #include "server/imap/reply.h"
 #include "server/imap/session.h"
 #include "server/session/autocreate.h"
+#include "server/session/telemetry.h"
 #include "server/store/annotations.h"
 
 #define MOST_NOTICE 4096 /* of msg/motd and msg/shutdown */
@@ -140,25 +140,6 @@ void login_refused(struct imap_session *s, const char *mechanism, const char *us
 	host_login_pause(s->host, s->conn->stop);
 }
 
-/* A directory log/<user> that we can write to asks for a copy of everything. */
-static void begin_telemetry(struct imap_session *s)
-{
-	bool by_session = conf_bool(s->host->conf, CONF_telemetry_bysessionid);
-	char *directory = us_asprintf("%s/log/%s", conf_str(s->host->conf, CONF_configdirectory),
-				      s->identity->user);
-	char *path = by_session ? us_asprintf("%s/%s", directory, s->id)
-				: us_asprintf("%s/%s-%d", directory, s->host->ident, (int)getpid());
-	struct stat st;
-	int fd;
-
-	if (stat(directory, &st) == 0 && S_ISDIR(st.st_mode) &&
-	    io_open(NULL, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644, &fd,
-		    NULL) == 0)
-		stream_set_telemetry(s->out, fd);
-	free(path);
-	free(directory);
-}
-
 static void make_inbox(struct imap_session *s)
 {
 	struct us_err err = US_ERR_INIT;
@@ -193,7 +174,7 @@ int login_accept(struct imap_session *s, const char *text, struct us_err *err)
 	log_context("user", who->user);
 	log_login(s);
 	stream_set_secret(s->out, false);
-	begin_telemetry(s);
+	telemetry_begin(s->host, span_of(who->user), s->id, s->out);
 	make_inbox(s);
 	return answer_success(s, text);
 }

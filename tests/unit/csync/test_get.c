@@ -228,6 +228,28 @@ static void lines_that_make_no_sense(void **state)
 	assert_said(p, "GET USER nobody", OK);
 }
 
+/* The client is gone in the middle of a line: what it says may be the beginning of something else. */
+static void a_command_that_was_cut_off(void **state)
+{
+	static const char *const cut[] = {"APPLY UNUSER bob", "APPLY UNMAILBOX user.bob",
+					  "APPLY UNUSER {3+}\r\nbob", "APPLY UNUSER bob\r"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cut); i++) {
+		struct peer *p = *state;
+		struct box b = peer_three(p);
+		struct us_err err;
+
+		stream_write_str(p->ends[0], cut[i]);
+		assert_ok(stream_flush(p->ends[0], &err), &err);
+		stream_free(&p->ends[0]);
+		(void)peer_serve(p, &err); /* an error, or an answer nobody hears */
+		peer_disconnect(p);
+		peer_connect(p);
+		peer_must_have(p, &b);
+		assert_said(p, "APPLY UNUSER bob", OK);
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, peer_setup, peer_teardown)
@@ -240,6 +262,7 @@ int main(void)
 		TEST(one_message),
 		TEST(words_nobody_knows),
 		TEST(lines_that_make_no_sense),
+		TEST(a_command_that_was_cut_off),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
