@@ -32,6 +32,7 @@ struct client {
 	char *path;
 	unsigned wait_ms;
 	int fd;
+	bool greeted;    /* HELLO was sent on it: client_try() connects without a question */
 	uint64_t number; /* of the last question */
 	struct buf in;   /* bytes received, of which used_in are done with */
 	size_t used_in;
@@ -53,6 +54,7 @@ struct client *client_new(const char *socket, unsigned wait_ms)
 static void hang_up(struct client *c)
 {
 	io_close(&c->fd);
+	c->greeted = false;
 	buf_clear(&c->in);
 	c->used_in = 0;
 	c->message.open = false;
@@ -228,14 +230,15 @@ static void greet(struct buf *out)
 static int exchange(struct client *c, unsigned kind, struct span body, int64_t deadline,
 		    struct us_err *err)
 {
-	bool fresh = c->fd < 0;
+	bool fresh = !c->greeted;
 	struct buf out = BUF_INIT;
 	struct span ignored;
-	int rc = fresh ? connect_within(c, deadline, err) : 0;
+	int rc = c->fd < 0 ? connect_within(c, deadline, err) : 0;
 
 	c->number++;
 	if (fresh)
 		greet(&out);
+	c->greeted = true;
 	message_put(&out, kind, c->number, body);
 	if (rc == 0)
 		rc = send_all(c, buf_span(&out), deadline, err);
