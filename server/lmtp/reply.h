@@ -24,6 +24,7 @@
 	X(LMTP_BEGIN_TLS, 220, "2.0.0", 0, "Begin TLS negotiation now")                           \
 	X(LMTP_AUTHENTICATED, 235, "2.7.0", 0, "Authenticated!")                                  \
 	X(LMTP_NOTHING, 250, "2.0.0", 0, "ok")                                                    \
+	X(LMTP_HELLO, 250, "", 1, "Ok")                                                           \
 	X(LMTP_RESET, 250, "2.0.0", 1, "Ok")                                                      \
 	X(LMTP_SENDER, 250, "2.1.0", 0, "ok")                                                     \
 	X(LMTP_RECIPIENT, 250, "2.1.5", 0, "ok")                                                  \

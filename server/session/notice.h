@@ -1,0 +1,14 @@
+/* notice.h - the files below msg/ by which an operator speaks to clients: motd, shutdown. */
+#ifndef US_SESSION_NOTICE_H
+#define US_SESSION_NOTICE_H
+
+#include <stdbool.h>
+
+#include "server/base/buf.h"
+#include "server/session/host.h"
+
+/* Append the first line of <configdirectory>/msg/<name>: false if there is no such file. Costs one look-up while there is
+ * none. */
+bool notice_read(const struct host *host, const char *name, struct buf *out);
+
+#endif
