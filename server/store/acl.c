@@ -19,6 +19,14 @@ static uint32_t old_delete(char deleteright)
 	       (deleteright == 'd' ? ACL_DELETEMBOX : 0);
 }
 
+/* An old letter beside one of those it stands for says nothing more: that is how rights are shown to old clients. */
+static uint32_t expand(uint32_t rights, uint32_t letter, uint32_t meaning)
+{
+	if (rights & letter && !(rights & meaning & ~letter))
+		rights |= meaning;
+	return rights;
+}
+
 uint32_t acl_parse_rights(struct span s, char deleteright, char *bad)
 {
 	uint32_t rights = 0;
@@ -30,14 +38,10 @@ uint32_t acl_parse_rights(struct span s, char deleteright, char *bad)
 			*bad = s.ptr[i] ? s.ptr[i] : '?';
 			break;
 		}
-		if (*at == 'c')
-			rights |= old_create(deleteright);
-		else if (*at == 'd')
-			rights |= old_delete(deleteright);
-		else
-			rights |= 1u << (at - letters);
+		rights |= 1u << (at - letters);
 	}
-	return rights;
+	rights = expand(rights, ACL_OLD_CREATE, old_create(deleteright));
+	return expand(rights, ACL_OLD_DELETE, old_delete(deleteright));
 }
 
 void acl_format_rights(uint32_t rights, char deleteright, struct buf *out)

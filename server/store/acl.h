@@ -35,8 +35,8 @@ enum acl_right {
 };
 #define ACL_ALL ((1u << 14) - 1) /* lrswipkxtecdan */
 
-/* Letters to bits; "c" brings k (and x if deleteright is "c"), "d" brings t and e, as in RFC 4314 2.1.1. *bad
- * is set to the first letter that is none, else 0. */
+/* Letters to bits; "c" brings k (and x if deleteright is "c"), "d" brings t and e, as in RFC 4314 2.1.1, unless one
+ * of those is given beside it ("lkc" is l and k). *bad is set to the first letter that is none, else 0. */
 uint32_t acl_parse_rights(struct span letters, char deleteright, char *bad);
 /* Canonical letters. c and d are shown when what they stand for is there. */
 void acl_format_rights(uint32_t rights, char deleteright, struct buf *out);

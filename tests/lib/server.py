@@ -66,8 +66,9 @@ class Server(MailServer):
 
     def environment(self):
         reports = f"log_path={self.root}/sanitizer"
+        where = ":".join(str(self.prefix / folder) for folder in ("libexec", "sbin"))
         return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.root), "TZ": "UTC",
-                "US_TEST_ROOT": str(self.root), "US_FAILPOINTS": str(self.failpoints.path),
+                "UNDERSTUDY_PATH": where, "US_TEST_ROOT": str(self.root), "US_FAILPOINTS": str(self.failpoints.path),
                 "ASAN_OPTIONS": reports + ":detect_leaks=1", "UBSAN_OPTIONS": reports + ":print_stacktrace=1"}
 
     def start(self, seconds=20):

@@ -14,6 +14,11 @@ static void letters_go_both_ways(void **state UNUSED)
 		{"cd", "kxtecd"},
 		{"k", "kc"},
 		{"t", "td"},
+		/* Shown again, they are the same rights. */
+		{"kc", "kc"},
+		{"xc", "xc"},
+		{"ltd", "ltd"},
+		{"led", "led"},
 		{"09", "09"},
 		{"", ""},
 	};
