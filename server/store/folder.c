@@ -51,6 +51,15 @@ void folder_del_row(struct meta_batch *batch, struct span name)
 	buf_free(&key);
 }
 
+void folder_put_serial(struct meta_batch *batch, struct span name, uint64_t serial)
+{
+	struct buf key = BUF_INIT;
+
+	mboxname_to_key(name, &key);
+	meta_batch_serial(batch, META_MAILBOXES, buf_span(&key), serial);
+	buf_free(&key);
+}
+
 /* A copy that fails costs the ability to rebuild this mailbox's row, not the row: said, not refused. */
 void folder_write_hdr(struct store *store, int dir, struct span name,
 		      const struct flag_names *names, const struct counters *counters)
@@ -219,10 +228,30 @@ static int make_files(struct creation *c, struct us_err *err)
 				       err);
 }
 
+/* A mailbox that comes back is not dead any more, under whatever name it died. */
+static int forget_tombstone(struct store *store, struct meta_batch *batch, struct span uniqueid,
+			    struct us_err *err)
+{
+	struct buf key = BUF_INIT, by_name = BUF_INIT;
+	struct pool *pool = pool_new();
+	struct tombstone_row t;
+	int rc = folder_tombstone(store, uniqueid, pool, &t, err);
+
+	if (rc > 0) {
+		tombstone_key('M', uniqueid, &key);
+		tombstone_name_key(t.name, uniqueid, &by_name);
+		meta_batch_del(batch, META_TOMBSTONES, buf_span(&key));
+		meta_batch_del(batch, META_TOMBSTONES, buf_span(&by_name));
+	}
+	buf_free(&key);
+	buf_free(&by_name);
+	pool_free(&pool);
+	return rc < 0 ? rc : 0;
+}
+
 static int commit_creation(struct creation *c, struct us_err *err)
 {
 	struct store_change change = {CHANGE_MAILBOX, c->name, SPAN_NULL};
-	struct buf tombstone = BUF_INIT, by_name = BUF_INIT;
 	struct meta_batch batch;
 	int rc;
 
@@ -230,18 +259,14 @@ static int commit_creation(struct creation *c, struct us_err *err)
 	folder_expect(&batch, c->name, c->old_version);
 	if (c->old_uniqueid.len)
 		meta_batch_del(&batch, META_BY_UNIQUEID, buf_span(&c->old_uniqueid));
+	folder_del_row(&batch, c->name); /* so that its serial begins with its journal's */
 	folder_put_row(&batch, c->name, &c->row);
-	/* A mailbox that comes back is not dead any more. */
-	tombstone_key('M', c->row.uniqueid, &tombstone);
-	meta_batch_del(&batch, META_TOMBSTONES, buf_span(&tombstone));
-	tombstone_name_key(c->name, c->row.uniqueid, &by_name);
-	meta_batch_del(&batch, META_TOMBSTONES, buf_span(&by_name));
-	rc = store_announce(c->store, &change, 1, err);
+	rc = forget_tombstone(c->store, &batch, c->row.uniqueid, err);
+	if (rc == 0)
+		rc = store_announce(c->store, &change, 1, err);
 	if (rc == 0)
 		rc = meta_commit(store_meta(c->store), &batch, META_DURABLE, err);
 	meta_batch_fini(&batch);
-	buf_free(&tombstone);
-	buf_free(&by_name);
 	return rc;
 }
 

@@ -201,6 +201,8 @@ static int fill_batch(struct move *v, struct meta_batch *batch, struct us_err *e
 					v->row.lastmodseq, err);
 	}
 	folder_put_row(batch, v->to, &v->row);
+	/* The journal goes on, or its serials do: META ops that were applied under the old name stay applied. */
+	folder_put_serial(batch, v->to, v->m->row_serial);
 	if (rc == 0 && changes_partition(v))
 		rc = rekey_annotations(v->m, &v->row.storeid, batch, err);
 	return rc;
@@ -527,6 +529,7 @@ int folder_tombstone(struct store *store, struct span uniqueid, struct pool *poo
 struct newest {
 	struct store *store;
 	struct pool *pool;
+	struct span name;
 	size_t prefix;
 	struct span uniqueid;
 	struct tombstone_row row;
@@ -542,7 +545,7 @@ static int look_at_tombstone(void *ctx, struct span key, struct span payload UNU
 	struct tombstone_row row;
 	int rc = folder_tombstone(n->store, uniqueid, n->pool, &row, n->err);
 
-	if (rc > 0 && (!n->found || row.time >= n->row.time)) {
+	if (rc > 0 && span_eq(row.name, n->name) && (!n->found || row.time >= n->row.time)) {
 		n->found = true;
 		n->row = row;
 		n->uniqueid = pool_span(n->pool, uniqueid);
@@ -553,7 +556,7 @@ static int look_at_tombstone(void *ctx, struct span key, struct span payload UNU
 int folder_tombstone_by_name(struct store *store, struct span name, struct pool *pool,
 			     struct span *uniqueid, struct tombstone_row *out, struct us_err *err)
 {
-	struct newest n = {.store = store, .pool = pool, .err = err};
+	struct newest n = {.store = store, .pool = pool, .name = name, .err = err};
 	struct buf prefix = BUF_INIT;
 	int rc;
 
@@ -577,6 +580,7 @@ struct tombstone_lister {
 		  struct us_err *err);
 	void *ctx;
 	struct pool *pool;
+	struct buf name;
 	struct us_err *err;
 };
 
@@ -591,7 +595,11 @@ static int list_tombstone(void *ctx, struct span key, struct span payload UNUSED
 
 	(void)span_split(&uniqueid, '\0', &name); /* a key has one */
 	pool_clear(l->pool);
+	buf_clear(&l->name);
+	mboxname_from_key(name, &l->name);
 	rc = folder_tombstone(l->store, uniqueid, l->pool, &row, l->err);
+	if (rc > 0 && !span_eq(row.name, buf_span(&l->name)))
+		return 0; /* it died again under another name, and is told of there */
 	return rc > 0 ? l->fn(l->ctx, uniqueid, &row, l->err) : rc;
 }
 
@@ -600,7 +608,7 @@ int folder_list_tombstones(struct store *store, struct span prefix,
 				     const struct tombstone_row *row, struct us_err *err),
 			   void *ctx, struct us_err *err)
 {
-	struct tombstone_lister l = {store, fn, ctx, pool_new(), err};
+	struct tombstone_lister l = {store, fn, ctx, pool_new(), BUF_INIT, err};
 	struct buf key = BUF_INIT;
 	int rc;
 
@@ -609,6 +617,7 @@ int folder_list_tombstones(struct store *store, struct span prefix,
 	rc = meta_range_prefix(store_meta(store), META_TOMBSTONES, buf_span(&key), META_NO_PAYLOADS,
 			       list_tombstone, &l, err);
 	pool_free(&l.pool);
+	buf_free(&l.name);
 	buf_free(&key);
 	return rc;
 }

@@ -82,6 +82,7 @@ void hdr_encode(const struct hdr *h, struct buf *out)
 	put_annotations(&w, h);
 	put_quota(&w, h);
 	dlist_put_ku64(&w, "ROWVERSION", h->row_version);
+	dlist_put_ku64(&w, "SERIAL", h->row_serial);
 	dlist_put_close(&w);
 	buf_add_char(out, '\n');
 	buf_printf(out, SUM "%08x\n", us_crc32c(0, out->data + before, out->len - before));
@@ -154,7 +155,8 @@ int hdr_decode(struct span text, struct pool *pool, struct hdr *out, struct us_e
 	    !dlist_get_u64(kv, "ROWVERSION", &h.row_version))
 		return damaged(err, "a required key is missing");
 	h.row.has_storeid = true;
-	(void)dlist_get_str(kv, "TYPE", &h.row.type); /* NIL is none */
+	(void)dlist_get_u64(kv, "SERIAL", &h.row_serial); /* early ones have none: 0 */
+	(void)dlist_get_str(kv, "TYPE", &h.row.type);     /* NIL is none */
 	(void)dlist_get_str(kv, "PARTITION", &h.row.partition);
 	(void)dlist_get_str(kv, "LOCALPARTITION", &h.row.local_partition);
 	(void)dlist_get_str(kv, "ACL", &h.row.acl);
@@ -208,7 +210,7 @@ int hdr_write(struct store *store, int dir, struct span name, const struct flag_
 	struct buf text = BUF_INIT;
 	int rc;
 
-	rc = mailbox_row_get(store, name, pool, &h.row, &h.row_version, NULL, err);
+	rc = mailbox_row_get(store, name, pool, &h.row, &h.row_version, &h.row_serial, err);
 	if (rc > 0)
 		rc = annotations_list(store, &h.row.storeid, pool, &h.annotations, &h.n_annotations,
 				      err);

@@ -12,6 +12,7 @@ struct hdr {
 	struct span name;
 	struct mailbox_row row;
 	uint64_t row_version;
+	uint64_t row_serial; /* META ops up to this one are in the row */
 	uint32_t options;
 	/* Of the records, as of when this was written: at the last compaction at the latest. */
 	uint32_t last_uid;

@@ -61,14 +61,41 @@ static void read_partition(struct headers *all, struct partition *p)
 	}
 }
 
-/* By name, the newest claim first. */
+/* The newest claim first: to a name as to a uniqueid. */
 static int compare_claims(const void *a, const void *b)
 {
 	const struct hdr *x = a, *y = b;
-	int order = mboxname_cmp(x->name, y->name);
 
-	return order ? order
-		     : (y->row_version > x->row_version) - (y->row_version < x->row_version);
+	return (y->row_version > x->row_version) - (y->row_version < x->row_version);
+}
+
+/* Versions go on from the highest that any copy knows, or the copies left from before would win the next time. */
+static int raise_versions(struct store *store, uint64_t version, struct us_err *err)
+{
+	struct buf text = BUF_INIT;
+	struct meta_batch batch;
+	int rc;
+
+	buf_add_u64(&text, version);
+	meta_batch_init(&batch);
+	meta_batch_put(&batch, META_COUNTERS, SPAN_LIT("version"), buf_span(&text));
+	rc = meta_commit(store_meta(store), &batch, META_DURABLE, err);
+	meta_batch_fini(&batch);
+	buf_free(&text);
+	return rc;
+}
+
+/* 1: nobody has that name or that uniqueid. */
+static int is_free(struct store *store, const struct hdr *h, struct pool *pool, struct us_err *err)
+{
+	struct mailbox_row row;
+	struct buf holder = BUF_INIT;
+	int rc = mailbox_row_get(store, h->name, pool, &row, NULL, NULL, err);
+
+	if (rc == 0)
+		rc = mailbox_name_of_uniqueid(store, h->row.uniqueid, &holder, err);
+	buf_free(&holder);
+	return rc < 0 ? rc : !rc;
 }
 
 static int make_row(struct store *store, const struct hdr *h, struct us_err *err)
@@ -82,13 +109,16 @@ static int make_row(struct store *store, const struct hdr *h, struct us_err *err
 	meta_batch_init(&batch);
 	folder_expect(&batch, h->name, 0);
 	folder_put_row(&batch, h->name, &h->row);
+	folder_put_serial(&batch, h->name, h->row_serial);
 	annotations_replace(&batch, &h->row.storeid, NULL, 0, h->annotations, h->n_annotations);
 	if (h->has_quota) {
 		mboxname_to_key(h->name, &key);
 		quota_row_encode(&h->quota, &payload);
 		meta_batch_put(&batch, META_QUOTA, buf_span(&key), buf_span(&payload));
 	}
-	rc = store_announce(store, changes, h->has_quota ? 2 : 1, err);
+	rc = folder_raise_marks(store, &batch, h->name, h->row.uidvalidity, h->row.lastmodseq, err);
+	if (rc == 0)
+		rc = store_announce(store, changes, h->has_quota ? 2 : 1, err);
 	if (rc == 0)
 		rc = meta_commit(store_meta(store), &batch, META_DURABLE, err);
 	meta_batch_fini(&batch);
@@ -100,17 +130,18 @@ static int make_row(struct store *store, const struct hdr *h, struct us_err *err
 int reconstruct_rows(struct store *store, unsigned *n_out, struct us_err *err)
 {
 	struct headers all = {.pool = pool_new()};
-	struct mailbox_row row;
 	int rc = 0;
 
 	*n_out = 0;
 	for (size_t i = 0; store_partition_at(store, i); i++)
 		read_partition(&all, store_partition_at(store, i));
-	if (all.n)
+	if (all.n) {
 		qsort(all.items, all.n, sizeof(all.items[0]), compare_claims);
+		rc = raise_versions(store, all.items[0].row_version, err);
+	}
 	for (size_t i = 0; rc >= 0 && i < all.n; i++) {
-		rc = mailbox_row_get(store, all.items[i].name, all.pool, &row, NULL, NULL, err);
-		if (rc != 0)
+		rc = is_free(store, &all.items[i], all.pool, err);
+		if (rc <= 0)
 			continue; /* there is a row, or a newer claim just made one */
 		rc = make_row(store, &all.items[i], err);
 		*n_out += rc == 0;

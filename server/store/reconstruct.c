@@ -30,6 +30,7 @@ struct work {
 	struct reconstruct_report *report;
 	struct pool *pool;
 	struct mailbox_row row;
+	uint64_t row_serial;
 	struct partition *partition;
 	int dir, lock;
 	struct salvage s;
@@ -313,6 +314,12 @@ static const struct record *next_of_array(void *ctx)
 	return &a->r;
 }
 
+/* Serials never fall, also where the files that held them are lost: what comes must be newer than what the row has. */
+static uint64_t newest_serial(const struct work *w)
+{
+	return w->row_serial > w->s.serial ? w->row_serial : w->s.serial;
+}
+
 static int write_mailbox(struct work *w, const struct counters *counters, struct us_err *err)
 {
 	struct store_change change = {CHANGE_MAILBOX, w->name, SPAN_NULL};
@@ -321,7 +328,7 @@ static int write_mailbox(struct work *w, const struct counters *counters, struct
 			       .uniqueid = w->row.uniqueid,
 			       .number = w->s.generation + 1,
 			       .cache_number = w->s.generation + 1,
-			       .serial = w->s.serial + 1,
+			       .serial = newest_serial(w) + 1,
 			       .counters = *counters,
 			       .names = &w->s.names,
 			       .annots = &w->s.annots,
@@ -376,7 +383,7 @@ static int work_on(struct work *w, struct us_err *err)
 
 static int open_work(struct work *w, struct us_err *err)
 {
-	int rc = mailbox_row_get(w->store, w->name, w->pool, &w->row, NULL, NULL, err);
+	int rc = mailbox_row_get(w->store, w->name, w->pool, &w->row, NULL, &w->row_serial, err);
 
 	if (rc == 0 || (rc > 0 && !mailbox_row_is_real(&w->row)))
 		return us_fail(err, US_ENOENT, "Mailbox does not exist");

@@ -172,12 +172,21 @@ static int roll_forward(struct mailbox *m, struct us_err *err)
 	return rc < 0 ? rc : 0;
 }
 
+/* The words say what a live holder has done; the row, what metad kept of it. A lazy batch may be lost with metad, and a row
+ * that was made again from mbox.hdr may be older than the journal. */
+static bool is_behind(const struct mailbox *m)
+{
+	const struct journal_header *head = m->view.journal.header;
+	uint64_t pending = journal_word(&head->meta_pending);
+
+	return pending > journal_word(&head->meta_applied) || pending > m->row_serial;
+}
+
 int mailbox_repair(struct mailbox *m, struct us_err *err)
 {
-	struct journal_header *head = m->view.journal.header;
 	int rc = roll_forward(m, err);
 
-	if (rc == 0 && journal_word(&head->meta_pending) > journal_word(&head->meta_applied)) {
+	if (rc == 0 && is_behind(m)) {
 		rc = mailbox_apply_meta(m, err);
 		if (rc == 0)
 			rc = mailbox_refresh_row(m, err);

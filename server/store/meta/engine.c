@@ -335,6 +335,28 @@ static int put_version(struct engine *e, struct meta_stamp stamp, struct us_err 
 	return rc;
 }
 
+/* A batch may raise the counter of versions itself (a rebuild does): the highest it asks for, or 0. */
+static uint64_t wanted_version(const struct meta_batch *batch)
+{
+	struct batch_item item;
+	uint64_t wanted = 0, n;
+	size_t at = 0;
+
+	while (batch_next(batch, &at, &item))
+		if (item.what == BATCH_PUT && item.table == META_COUNTERS &&
+		    span_eq(item.key, VERSION_KEY) && span_u64(item.payload, UINT64_MAX / 2, &n) &&
+		    n > wanted)
+			wanted = n;
+	return wanted;
+}
+
+static uint64_t next_version(const struct engine *e, const struct meta_batch *batch)
+{
+	uint64_t wanted = wanted_version(batch);
+
+	return (wanted > e->version ? wanted : e->version) + 1;
+}
+
 static int carry_out(struct engine *e, const struct meta_batch *batch, uint64_t version,
 		     struct us_err *err)
 {
@@ -407,10 +429,11 @@ int engine_apply(struct engine *e, const struct meta_batch *batch, bool lazy, ui
 		return check(e, rc, err);
 	if (rc > 0)
 		return settle_changed(e, batch, version, err);
-	rc = carry_out(e, batch, e->version + 1, err);
+	*version = next_version(e, batch);
+	rc = carry_out(e, batch, *version, err);
 	if (rc < 0)
 		return check(e, rc, err);
-	*version = ++e->version;
+	e->version = *version;
 	raise_generations(e, batch);
 	note_unflushed(e, lazy);
 	return 0;
