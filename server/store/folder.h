@@ -101,6 +101,10 @@ int folder_tombstone(struct store *store, struct span uniqueid, struct pool *poo
 int folder_tombstone_by_name(struct store *store, struct span name, struct pool *pool,
 			     struct span *uniqueid, struct tombstone_row *out, struct us_err *err);
 
+/* Note a death from elsewhere (a dump that is read in). Well, and nothing done, if the mailbox lives or has a tombstone. */
+int folder_put_tombstone(struct store *store, struct span uniqueid, const struct tombstone_row *row,
+			 struct us_err *err);
+
 /* Every tombstone whose last name is `prefix` or begins with it (empty: all). Spans are valid during the call. */
 int folder_list_tombstones(struct store *store, struct span prefix,
 			   int (*fn)(void *ctx, struct span uniqueid,

@@ -359,19 +359,14 @@ int folder_rename_replicated(struct store *store, struct span from, struct span 
 
 /* ---- delete ------------------------------------------------------------------------------------ */
 
-static void put_tombstone(struct meta_batch *batch, struct span name, const struct mailbox_row *row)
+static void add_tombstone(struct meta_batch *batch, struct span uniqueid,
+			  const struct tombstone_row *row)
 {
-	struct tombstone_row t = {.name = name,
-				  .n_former = row->n_former,
-				  .uidvalidity = row->uidvalidity,
-				  .modseq = row->lastmodseq,
-				  .time = store_now()};
 	struct buf key = BUF_INIT, by_name = BUF_INIT, payload = BUF_INIT;
 
-	memcpy(t.former, row->former, sizeof(t.former));
-	tombstone_key('M', row->uniqueid, &key);
-	tombstone_name_key(name, row->uniqueid, &by_name);
-	tombstone_row_encode(&t, &payload);
+	tombstone_key('M', uniqueid, &key);
+	tombstone_name_key(row->name, uniqueid, &by_name);
+	tombstone_row_encode(row, &payload);
 	meta_batch_put(batch, META_TOMBSTONES, buf_span(&key), buf_span(&payload));
 	meta_batch_put(batch, META_TOMBSTONES, buf_span(&by_name), SPAN_LIT(""));
 	buf_free(&key);
@@ -391,6 +386,18 @@ static int drop_annotations(struct store *store, const struct storeid *id, struc
 		annotations_replace(batch, id, all, n, NULL, 0);
 	pool_free(&pool);
 	return rc;
+}
+
+static void put_tombstone(struct meta_batch *batch, struct span name, const struct mailbox_row *row)
+{
+	struct tombstone_row t = {.name = name,
+				  .n_former = row->n_former,
+				  .uidvalidity = row->uidvalidity,
+				  .modseq = row->lastmodseq,
+				  .time = store_now()};
+
+	memcpy(t.former, row->former, sizeof(t.former));
+	add_tombstone(batch, row->uniqueid, &t);
 }
 
 /* `row` is the row of `name` at `version`; `modseq` the mailbox's highest. */
@@ -619,5 +626,45 @@ int folder_list_tombstones(struct store *store, struct span prefix,
 	pool_free(&l.pool);
 	buf_free(&l.name);
 	buf_free(&key);
+	return rc;
+}
+
+/* A mailbox that is there is not dead, and what is known of a death already is better than a copy of it. */
+static int put_tombstone_locked(struct store *store, struct span uniqueid,
+				const struct tombstone_row *row, struct us_err *err)
+{
+	struct store_change change = {CHANGE_UNMAILBOX, row->name, SPAN_NULL};
+	struct pool *pool = pool_new();
+	struct buf name = BUF_INIT;
+	struct tombstone_row old;
+	struct meta_batch batch;
+	int rc = folder_tombstone(store, uniqueid, pool, &old, err);
+
+	meta_batch_init(&batch);
+	if (rc == 0)
+		rc = mailbox_name_of_uniqueid(store, uniqueid, &name, err);
+	if (rc == 0) {
+		add_tombstone(&batch, uniqueid, row);
+		rc = store_announce(store, &change, 1, err);
+		if (rc == 0)
+			rc = meta_commit(store_meta(store), &batch, META_DURABLE, err);
+	}
+	meta_batch_fini(&batch);
+	buf_free(&name);
+	pool_free(&pool);
+	return rc < 0 ? rc : 0;
+}
+
+int folder_put_tombstone(struct store *store, struct span uniqueid, const struct tombstone_row *row,
+			 struct us_err *err)
+{
+	int lock, rc = mboxname_check_storable(row->name, err);
+
+	if (rc == 0)
+		rc = store_lock_namespace(store, row->name, STORE_EXCLUSIVE, &lock, err);
+	if (rc < 0)
+		return rc;
+	rc = put_tombstone_locked(store, uniqueid, row, err);
+	store_unlock_namespace(&lock);
 	return rc;
 }
