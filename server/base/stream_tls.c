@@ -253,8 +253,11 @@ int stream_start_tls(struct stream *s, struct tls_context *context, const struct
 		     struct us_err *err)
 {
 	struct us_err failure = US_ERR_INIT;
+	const struct stream_tls server = {.timeout_ms = s->config.read_timeout_ms};
 	int rc;
 
+	if (!how)
+		how = &server;
 	if (s->tls || s->deflate)
 		return us_fail(err, US_EINVAL, "TLS goes below all other layers, once");
 	rc = stream_flush(s, err);

@@ -69,7 +69,9 @@ static void *shake(void *ctx)
 {
 	struct side *side = ctx;
 
-	side->rc = stream_start_tls(side->s, side->tls, &side->how, &side->err);
+	/* services give NULL: so does every server here */
+	side->rc = stream_start_tls(side->s, side->tls,
+				    side->tls == fix.tls_server ? NULL : &side->how, &side->err);
 	return NULL;
 }
 
