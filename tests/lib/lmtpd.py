@@ -49,7 +49,9 @@ class Lmtpd(Supervised):
         places.own_by_service_user(self.root)
 
     def lmtp(self, address=None, **more):
-        return Lmtp(address or ("127.0.0.1", self.port), **more)
+        """A client, of the trusted port unless another address or a path is given."""
+        address = address or ("127.0.0.1", self.port)
+        return Lmtp(address if isinstance(address, tuple) else str(address), **more)
 
     def lmtpd(self):
         """Pids of the processes that serve a connection of the trusted port, and of those that wait for one."""

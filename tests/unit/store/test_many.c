@@ -7,6 +7,7 @@
 #include "server/base/failpoint.h"
 #include "server/store/duplicate.h"
 #include "server/store/lock.h"
+#include "server/store/mboxname.h"
 #include "server/store/meta/meta.h"
 #include "server/store/quota.h"
 
@@ -404,6 +405,79 @@ static void marks_stand_for_records(void **state)
 	assert_int_equal(known(rig, "user.bob", "<a@b>", "d"), 0);
 }
 
+static uint64_t serial_of(struct rig *rig, const char *name)
+{
+	struct pool *pool = pool_new();
+	struct mailbox_row row;
+	uint64_t serial = 0;
+	struct us_err err;
+
+	assert_int_equal(mailbox_row_get(rig->store, span_of(name), pool, &row, NULL, &serial,
+					 &err),
+			 1);
+	pool_free(&pool);
+	return serial;
+}
+
+/* What metad has of the mailbox goes back to before the mark: it dies before a lazy batch is on the disk. */
+static void forget_mark(struct rig *rig, const char *name, const char *id, const char *date)
+{
+	struct mailbox *m = rig_mailbox(rig, name);
+	struct buf key = BUF_INIT, row = BUF_INIT;
+	struct meta_batch batch;
+	struct us_err err;
+
+	meta_batch_init(&batch);
+	mboxname_to_key(span_of(name), &key);
+	mailbox_row_encode(&m->row, &row);
+	meta_batch_del(&batch, META_MAILBOXES, buf_span(&key));
+	meta_batch_put(&batch, META_MAILBOXES, buf_span(&key), buf_span(&row));
+	buf_clear(&key);
+	duplicate_key(span_of(id), m->row.uniqueid, span_of(date), &key);
+	meta_batch_del(&batch, META_DUPLICATES, buf_span(&key));
+	assert_ok(meta_commit(store_meta(rig->store), &batch, META_DURABLE, &err), &err);
+	meta_batch_fini(&batch);
+	mailbox_close(&m);
+	buf_free(&key);
+	buf_free(&row);
+}
+
+static void marks_that_died_with_metad_come_back(void **state)
+{
+	struct rig *rig = *state;
+
+	rig_create(rig, "user.bob");
+	(void)deliver_marked(rig, "user.bob", "<a@b>", "d");
+	assert_true(serial_of(rig, "user.bob") > 0);
+	forget_mark(rig, "user.bob", "<a@b>", "d");
+	assert_int_equal(serial_of(rig, "user.bob"), 0);
+	assert_int_equal(known(rig, "user.bob", "<a@b>", "d"), 1); /* the lock has it repaired */
+	assert_true(serial_of(rig, "user.bob") > 0);
+}
+
+/* A renamed mailbox has its metadata: nothing of its journal is given to metad again. */
+static void a_rename_keeps_the_serial(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t serial;
+	struct us_err err;
+
+	rig_create(rig, "user.bob");
+	rig_create(rig, "user.bob.x");
+	(void)deliver_marked(rig, "user.bob.x", "<a@b>", "d");
+	serial = serial_of(rig, "user.bob.x");
+	assert_ok(folder_rename(rig->store, SPAN_LIT("user.bob.x"), SPAN_LIT("user.bob.y"),
+				SPAN_NULL, 0, &err),
+		  &err);
+	assert_true(serial_of(rig, "user.bob.y") >= serial);
+	assert_ok(folder_rename(rig->store, SPAN_LIT("user.bob.y"), SPAN_LIT("user.bob.y"),
+				SPAN_LIT("p2"), 0, &err),
+		  &err);
+	assert_true(serial_of(rig, "user.bob.y") >= serial);
+	(void)deliver_marked(rig, "user.bob.y", "<c@b>", "d");
+	assert_true(serial_of(rig, "user.bob.y") > serial);
+}
+
 static void some_are_never_marked(void **state)
 {
 	struct rig *rig = *state;
@@ -476,6 +550,8 @@ int main(void)
 		T(one_owner_one_lock),
 		T(renamed_and_gone_meanwhile),
 		T(marks_stand_for_records),
+		T(marks_that_died_with_metad_come_back),
+		T(a_rename_keeps_the_serial),
 		T(some_are_never_marked),
 		T(copied_to_another_partition),
 		cmocka_unit_test(over_is_more_than_the_limit),
