@@ -119,14 +119,21 @@ static int cmd_compress(struct session *s, struct us_err *err)
 	return stream_start_deflate(s->stream, err);
 }
 
+/* Pass over the rest of the line, with its literals, and answer. */
+static int refuse_line(struct session *s, const char *answer, struct us_err *err)
+{
+	int rc = dlist_skip_line(&s->lexer, err);
+
+	if (rc == 0)
+		stream_write_str(s->stream, answer);
+	return rc;
+}
+
 /* GET, APPLY and RESTORE read their own values. */
 static int run_verb(struct session *s, enum wire_verb verb, struct us_err *err)
 {
-	if (!s->identity) {
-		int rc = dlist_skip_line(&s->lexer, err);
-		stream_write_str(s->stream, "NO Please authenticate first\r\n");
-		return rc;
-	}
+	if (!s->identity)
+		return refuse_line(s, "NO Please authenticate first\r\n", err);
 	return csync_execute(s->csync, verb, &s->lexer, s->stream, SPAN_NULL, err);
 }
 
@@ -199,21 +206,15 @@ static bool is_lost(int code)
 
 static int unrecognized(struct session *s, struct us_err *err)
 {
-	int rc = dlist_skip_line(&s->lexer, err);
-
-	stream_write_str(s->stream, "BAD IMAP_PROTOCOL_ERROR Unrecognized command\r\n");
-	return rc;
+	return refuse_line(s, "BAD IMAP_PROTOCOL_ERROR Unrecognized command\r\n", err);
 }
 
 static int run_command(struct session *s, const struct command *c, struct us_err *err)
 {
 	int n;
 
-	if (s->identity && !s->identity_is_admin) {
-		int rc = dlist_skip_line(&s->lexer, err);
-		stream_write_str(s->stream, "NO Permission denied\r\n");
-		return rc;
-	}
+	if (s->identity && !s->identity_is_admin)
+		return refuse_line(s, "NO Permission denied\r\n", err);
 	if (c->most_args == ARGS_OWN)
 		return c->run(s, err);
 	n = read_args(s, err);

@@ -1,0 +1,94 @@
+"""Our master with metad and sync_server, nothing else: a replica under test.
+
+    with Replica(root) as r:
+        r.start()
+        with r.csync() as c: ...
+
+ADMIN is the only administrator; its password and everybody's is PASSWORD. `socket` is the Unix socket, where nobody
+logs in. Programs come from the build tree (lib.supervised)."""
+import subprocess
+import time
+from pathlib import Path
+
+from lib import places
+from lib.csync import Csync
+from lib.mail_server import ADMIN, PASSWORD
+from lib.supervised import Supervised
+from lib.wire import Wire
+
+PROGRAMS = {"metad": "metad", "sync_server": "sync_server/sync_server"}
+
+
+class Replica(Supervised):
+    def __init__(self, root, imapd=None, args="", users=(), tls=False, programs=None):
+        """imapd: over the defaults. args: more words for sync_server. users: accounts beside ADMIN."""
+        root = Path(root)
+        self.port, = places.free_ports(1)
+        self.socket = root / "csync"
+        options = {
+            "servername": "b.test", "admins": ADMIN, "defaultpartition": "default",
+            "partition-default": root / "spool", "partition-p2": root / "spool2",
+            "sasl_pwcheck_method": "auxprop", "sasl_auxprop_plugin": "sasldb", "sasl_sasldb_path": root / "sasldb2",
+            "sasl_mech_list": "PLAIN LOGIN", "allowplaintext": True, "failedloginpause": "0s",
+            "cyrus_user": places.daemon_user().pw_name,
+        }
+        if tls:
+            options.update({"tls_server_cert": root / "cert.pem", "tls_server_key": root / "key.pem"})
+        super().__init__(root, {**options, **(imapd or {})}, {**PROGRAMS, **(programs or {})})
+        for folder in ("spool", "spool2"):
+            (root / folder).mkdir()
+        if tls:
+            self._make_certificate()
+        places.make_users(root / "sasldb2", "b.test", {user: PASSWORD for user in (ADMIN, *users)})
+        command = f'cmd="sync_server -C {self.imapd_conf}{args}"'
+        self.services["csync"] = f'{command} listen="127.0.0.1:{self.port}"'
+        self.services["csyncunix"] = f'{command} listen="{self.socket}"'
+        places.own_by_service_user(root)
+
+    def _make_certificate(self):
+        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                   "-days", "3650", "-subj", "/CN=b.test", "-keyout", self.root / "key.pem",
+                   "-out", self.root / "cert.pem"]
+        subprocess.run(command, check=True, capture_output=True)
+
+    @property
+    def address(self):
+        return "127.0.0.1", self.port
+
+    def csync(self, user=ADMIN, **more):
+        """A client that has logged in; user None: over the Unix socket."""
+        return Csync.connect(self.address if user else str(self.socket), user, PASSWORD, **more)
+
+    def wire(self, greeted=True):
+        """A bare connection."""
+        wire = Wire(self.address)
+        while greeted and not wire.line().startswith(b"* OK"):
+            pass
+        return wire
+
+    def connections(self):
+        """Pids of the processes that serve a client: children of those that accept."""
+        return [pid for pid in self.processes("sync_server")
+                if pid not in self.children(self.process.pid, "sync_server")]
+
+    def telemetry(self, user=ADMIN):
+        """Everything said in sessions of that user so far, one text; begin_telemetry() first."""
+        return b"".join(p.read_bytes() for p in sorted((self.conf / "log" / user).iterdir()))
+
+    def begin_telemetry(self, user=ADMIN):
+        (self.conf / "log" / user).mkdir(parents=True, exist_ok=True)
+        places.own_by_service_user(self.conf / "log")
+
+
+def memory_kib(pid, key):
+    """A line of /proc/pid/status or smaps_rollup, in KiB."""
+    for name in ("status", "smaps_rollup"):
+        for line in Path(f"/proc/{pid}/{name}").read_text().splitlines():
+            if line.startswith(key + ":"):
+                return int(line.split()[1])
+    raise KeyError(key)
+
+
+def settle(seconds=0.3):
+    """Give a process time to give back what it holds."""
+    time.sleep(seconds)
