@@ -1,4 +1,4 @@
-/* checksum.c - zlib, ISA-L and OpenSSL do the work; see checksum.h. */
+/* checksum.c - ISA-L and OpenSSL do the work; see checksum.h. */
 #include "server/base/checksum.h"
 
 #include <isa-l/crc.h>
@@ -6,14 +6,13 @@
 #include <stdlib.h>
 #include <openssl/evp.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "server/base/err.h"
 #include "server/base/mem.h"
 
 uint32_t us_crc32(struct span data)
 {
-	return (uint32_t)crc32_z(crc32_z(0, NULL, 0), (const unsigned char *)data.ptr, data.len);
+	return crc32_gzip_refl(0, (const unsigned char *)data.ptr, data.len);
 }
 
 uint32_t us_crc32c(uint32_t crc, const void *data, size_t len)

@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "server/base/buf.h"
 #include "server/base/dlist_lexer.h"
@@ -108,7 +109,10 @@ bool stream_stopping(const struct stream *s);
 
 /* May block when the high-water mark is reached. */
 void stream_write(struct stream *s, const void *data, size_t len);
-void stream_write_str(struct stream *s, const char *text);
+static inline void stream_write_str(struct stream *s, const char *text)
+{
+	stream_write(s, text, strlen(text)); /* known when compiling, for words of a protocol */
+}
 void stream_write_span(struct stream *s, struct span text);
 void stream_printf(struct stream *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void stream_vprintf(struct stream *s, const char *fmt, va_list ap);

@@ -100,11 +100,6 @@ void stream_write(struct stream *s, const void *data, size_t len)
 	note_written(s, before);
 }
 
-void stream_write_str(struct stream *s, const char *text)
-{
-	stream_write(s, text, strlen(text));
-}
-
 void stream_write_span(struct stream *s, struct span text)
 {
 	stream_write(s, text.ptr, text.len);

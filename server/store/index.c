@@ -131,10 +131,19 @@ const struct record *index_record(struct index_base *base, uint64_t i)
 	return &base->records[i];
 }
 
+/* UIDs rise by one or more a record: a UID that is n above the first stands at the n-th place, where nothing was ever
+ * taken out, or before it. */
 uint64_t index_lower_bound(const struct index_base *base, uint32_t uid)
 {
 	uint64_t low = 0, high = base->n_records;
 
+	if (!high || uid <= base->records[0].uid)
+		return 0;
+	if (uid - base->records[0].uid < high) {
+		high = uid - base->records[0].uid;
+		if (base->records[high].uid == uid)
+			return high;
+	}
 	while (low < high) {
 		uint64_t middle = low + (high - low) / 2;
 		if (base->records[middle].uid < uid)

@@ -81,19 +81,47 @@ static uint32_t flags_crc(const struct record *r, const struct flag_names *names
 	return crc;
 }
 
+static char *put_number(char *to, uint64_t n)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do
+		digits[--at] = (char)('0' + n % 10);
+	while (n /= 10);
+	memcpy(to, digits + at, sizeof(digits) - at);
+	return to + sizeof(digits) - at;
+}
+
+static char *put_signed(char *to, int64_t n)
+{
+	if (n < 0)
+		*to++ = '-';
+	return put_number(to, n < 0 ? -(uint64_t)n : (uint64_t)n);
+}
+
+/* "uid modseq last_updated (flags) internaldate guid". Written by hand, for a change of 10,000 messages sums twice as
+ * many records, and printf(3) takes ten times as long. */
 uint32_t record_sync_crc(const struct record *r, const struct flag_names *names)
 {
-	char text[160], hex[GUID_HEX];
-	int len;
+	char text[160], *at = text;
 
 	if (!record_is_live(r))
 		return 0;
-	guid_format(&r->guid, hex);
-	len = snprintf(text, sizeof(text),
-		       "%" PRIu32 " %" PRIu64 " %" PRId64 " (%" PRIu32 ") %" PRId64 " %s", r->uid,
-		       r->modseq, r->last_updated, flags_crc(r, names), record_internaldate(r),
-		       hex);
-	return us_crc32(span_make(text, (size_t)len));
+	at = put_number(at, r->uid);
+	*at++ = ' ';
+	at = put_number(at, r->modseq);
+	*at++ = ' ';
+	at = put_signed(at, r->last_updated);
+	*at++ = ' ';
+	*at++ = '(';
+	at = put_number(at, flags_crc(r, names));
+	*at++ = ')';
+	*at++ = ' ';
+	at = put_signed(at, record_internaldate(r));
+	*at++ = ' ';
+	guid_format(&r->guid, at);
+	return us_crc32(span_make(text, (size_t)(at - text) + GUID_HEX - 1));
 }
 
 uint32_t annotation_crc(uint32_t uid, struct span entry, struct span userid, struct span value)
@@ -162,8 +190,8 @@ uint32_t record_sync_crc_annot(const struct record *r)
 
 /* ---- counters --------------------------------------------------------------------------------- */
 
-static void count_record(struct counters *c, const struct record *r, const struct flag_names *names,
-			 uint32_t sign)
+/* But for the sums of the Cyrus protocol. */
+static void count_record(struct counters *c, const struct record *r, uint32_t sign)
 {
 	uint64_t wide = sign == 1 ? 1 : UINT64_MAX; /* plus or minus one, modulo 2^64 */
 
@@ -183,15 +211,28 @@ static void count_record(struct counters *c, const struct record *r, const struc
 	c->bytes_live += wide * r->size;
 	c->bytes_deleted += r->system_flags & FLAG_DELETED ? wide * r->size : 0;
 	c->annot_bytes += wide * r->annot_bytes;
-	c->sync_crc ^= record_sync_crc(r, names);
-	c->sync_crc_annot ^= record_sync_crc_annot(r);
+}
+
+/* What SYNC_CRC_ANNOT is made of: a change of flags, which is most of them, does not touch it. */
+static bool same_annotations(const struct record *a, const struct record *b)
+{
+	return record_is_live(a) == record_is_live(b) && a->uid == b->uid && a->cid == b->cid &&
+	       a->savedate == b->savedate && a->createdmodseq == b->createdmodseq &&
+	       a->annot_crc == b->annot_crc;
 }
 
 void counters_replace(struct counters *c, const struct record *before, const struct record *after,
 		      const struct flag_names *names)
 {
+	bool same = before && after && same_annotations(before, after);
+
 	if (before)
-		count_record(c, before, names, UINT32_MAX);
+		count_record(c, before, UINT32_MAX);
 	if (after)
-		count_record(c, after, names, 1);
+		count_record(c, after, 1);
+	c->sync_crc ^= (before ? record_sync_crc(before, names) : 0) ^
+		       (after ? record_sync_crc(after, names) : 0);
+	if (!same)
+		c->sync_crc_annot ^= (before ? record_sync_crc_annot(before) : 0) ^
+				     (after ? record_sync_crc_annot(after) : 0);
 }
