@@ -13,6 +13,7 @@
 #include "server/imap/flag_change.h"
 #include "server/imap/reply.h"
 #include "server/imap/session.h"
+#include "server/store/cache.h"
 #include "server/store/message.h"
 
 struct showing {
@@ -20,7 +21,8 @@ struct showing {
 	const struct fetch_args *args;
 	bool needs_cache;
 	struct uidset seen_now; /* \Seen because of this command */
-	struct buf payload;     /* of the message at hand */
+	struct cache_keeper keeper;
+	struct buf made; /* of the message at hand, if it was not cached */
 	unsigned gone;
 	int unreadable; /* the last code */
 };
@@ -61,13 +63,15 @@ static int load(struct showing *f, const struct record *r, struct mime_cache *ca
 		struct fetch_source *source, struct us_err *err)
 {
 	struct mailbox *m = f->s->selected->mailbox;
+	struct span payload;
 	int rc = 0;
 
 	if (f->needs_cache) {
-		buf_clear(&f->payload);
-		rc = message_cache(m, r, &f->payload, err);
-		if (rc == 0)
-			rc = mime_cache_decode(buf_span(&f->payload), cache, err);
+		rc = message_payload(m, r, &f->made, &payload, err);
+		if (rc > 0)
+			cache_keeper_add(&f->keeper, r->uid, payload);
+		if (rc >= 0)
+			rc = mime_cache_decode(payload, cache, err);
 		source->cache = cache;
 	}
 	if (rc == 0 && fetch_needs_file(f->args, source->cache))
@@ -146,7 +150,7 @@ static int finish(const struct showing *f)
 
 int run_fetch(struct imap_session *s, const void *arg, struct us_err *err)
 {
-	struct showing f = {.s = s, .args = arg, .seen_now = UIDSET_INIT, .payload = BUF_INIT};
+	struct showing f = {.s = s, .args = arg, .seen_now = UIDSET_INIT, .made = BUF_INIT};
 	struct uidset uids = UIDSET_INIT;
 	struct selected_walk walk;
 	const struct record *r;
@@ -156,6 +160,7 @@ int run_fetch(struct imap_session *s, const void *arg, struct us_err *err)
 	if (selected_resolve(s->selected, &f.args->set, s->uid_form, &uids, NULL) < 0)
 		return imap_no(s, "No matching messages (%.3f sec)", imap_elapsed_s(s));
 	f.needs_cache = fetch_needs_cache(f.args);
+	cache_keeper_init(&f.keeper, s->selected->mailbox);
 	mark_seen(&f, &uids);
 	walk = selected_walk(s->selected, &uids);
 	while (rc == 0 && (r = selected_next(&walk, &seq)))
@@ -166,6 +171,7 @@ int run_fetch(struct imap_session *s, const void *arg, struct us_err *err)
 		s->lost = true;
 	uidset_free(&f.seen_now);
 	uidset_free(&uids);
-	buf_free(&f.payload);
+	cache_keeper_fini(&f.keeper);
+	buf_free(&f.made);
 	return rc;
 }

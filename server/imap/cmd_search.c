@@ -9,24 +9,27 @@
 #include "server/imap/search_match.h"
 #include "server/imap/selected.h"
 #include "server/imap/session.h"
+#include "server/store/cache.h"
 #include "server/store/message.h"
 #include "server/store/mime/mime_text.h"
 
 /* What the program may load of a message, kept until the next. */
 struct loader {
 	struct mailbox *mailbox;
-	struct buf payload;
+	struct cache_keeper keeper;
+	struct buf made;
 	struct span bytes;
 };
 
 static int load_cache(void *ctx, const struct record *r, struct mime_cache *out, struct us_err *err)
 {
 	struct loader *l = ctx;
-	int rc;
+	struct span payload;
+	int rc = message_payload(l->mailbox, r, &l->made, &payload, err);
 
-	buf_clear(&l->payload);
-	rc = message_cache(l->mailbox, r, &l->payload, err);
-	return rc < 0 ? rc : mime_cache_decode(buf_span(&l->payload), out, err);
+	if (rc > 0)
+		cache_keeper_add(&l->keeper, r->uid, payload);
+	return rc < 0 ? rc : mime_cache_decode(payload, out, err);
 }
 
 static int load_bytes(void *ctx, const struct record *r, struct span *out, struct us_err *err)
@@ -94,7 +97,7 @@ static void note_unreadable(struct imap_session *s, const struct record *r, int 
 static unsigned write_matches(struct imap_session *s, struct search_program *program)
 {
 	struct selected *sel = s->selected;
-	struct loader loader = {sel->mailbox, BUF_INIT, SPAN_NULL};
+	struct loader loader = {.mailbox = sel->mailbox, .made = BUF_INIT};
 	struct search_message m = {.load_cache = load_cache,
 				   .load_bytes = load_bytes,
 				   .ctx = &loader};
@@ -104,6 +107,7 @@ static unsigned write_matches(struct imap_session *s, struct search_program *pro
 	unsigned n = 0;
 	uint32_t seq;
 
+	cache_keeper_init(&loader.keeper, sel->mailbox);
 	uidset_add(&all, 1, UINT32_MAX);
 	walk = selected_walk(sel, &all);
 	while ((m.record = selected_next(&walk, &seq))) {
@@ -123,7 +127,8 @@ static unsigned write_matches(struct imap_session *s, struct search_program *pro
 		n++;
 	}
 	message_unmap(&loader.bytes);
-	buf_free(&loader.payload);
+	cache_keeper_fini(&loader.keeper);
+	buf_free(&loader.made);
 	uidset_free(&all);
 	return n;
 }

@@ -65,16 +65,17 @@ int copy_message(struct commit *c, struct mailbox *from, const struct record *r,
 		.guid = r->guid,
 		.body_crc = r->body_crc,
 	};
-	struct buf cache = BUF_INIT;
+	struct buf made = BUF_INIT;
+	struct span cache = SPAN_NULL;
 	uint32_t old = r->uid;
 	int rc = what->keywords ? copy_keywords(c, from, r, &copy, err) : 0;
 
 	if (rc == 0)
-		rc = message_payload(from, r, &cache, err);
-	if (rc == 0)
-		rc = commit_append(c, &copy, &source, buf_span(&cache), uid_out, err);
+		rc = message_payload(from, r, &made, &cache, err);
+	if (rc >= 0)
+		rc = commit_append(c, &copy, &source, cache, uid_out, err);
 	if (rc == 0 && what->annotations)
 		rc = copy_annotations(c, from, old, *uid_out, what->userid, err);
-	buf_free(&cache);
+	buf_free(&made);
 	return rc;
 }

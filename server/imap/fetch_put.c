@@ -88,19 +88,26 @@ static int put_octets(struct stream *out, const struct fetch_section *section,
 
 /* ---- fields of a header --------------------------------------------------------------------------- */
 
-/* Where the fields go: counted first, since a literal begins with its length, then written. */
+/* What is shown of a header: its pieces in order, the first of them noted, all of them counted. */
+#define NOTED 32
+struct field_pieces {
+	struct span piece[NOTED];
+	size_t n; /* in all */
+	uint64_t total;
+};
+
+/* Where pieces go: the part of the whole that is asked for. */
 struct field_sink {
-	struct stream *out; /* NULL: count only */
-	uint64_t total;     /* bytes so far */
-	uint64_t from, to;  /* the part of them that is asked for */
+	struct stream *out;
+	uint64_t at, from, to;
 };
 
 static void sink_put(struct field_sink *sink, struct span text)
 {
-	uint64_t begin = sink->total, end = begin + text.len;
+	uint64_t begin = sink->at, end = begin + text.len;
 
-	sink->total = end;
-	if (!sink->out || end <= sink->from || begin >= sink->to)
+	sink->at = end;
+	if (end <= sink->from || begin >= sink->to)
 		return;
 	if (begin < sink->from)
 		text = span_from(text, (size_t)(sink->from - begin));
@@ -119,35 +126,55 @@ static bool is_wanted(const struct fetch_section *section, struct span name)
 	return listed == (section->section.text == MIME_SECTION_FIELDS);
 }
 
+/* A piece either to be noted, or to be written. */
+static void pass_piece(struct field_pieces *pieces, struct field_sink *sink, struct span text)
+{
+	if (sink) {
+		sink_put(sink, text);
+		return;
+	}
+	if (pieces->n < NOTED)
+		pieces->piece[pieces->n] = text;
+	pieces->n++;
+	pieces->total += text.len;
+}
+
 /* As mime_field_filter(), without a copy. */
 static void walk_fields(struct span header, const struct fetch_section *section,
-			struct field_sink *sink)
+			struct field_pieces *pieces, struct field_sink *sink)
 {
 	struct mime_field field;
 
 	while (mime_field_next(&header, &field)) {
 		if (!field.name.len || !is_wanted(section, field.name))
 			continue;
-		sink_put(sink, field.raw);
+		pass_piece(pieces, sink, field.raw);
 		if (field.raw.ptr[field.raw.len - 1] != '\n')
-			sink_put(sink, SPAN_LIT("\r\n"));
+			pass_piece(pieces, sink, SPAN_LIT("\r\n"));
 	}
-	sink_put(sink, SPAN_LIT("\r\n"));
+	pass_piece(pieces, sink, SPAN_LIT("\r\n"));
 }
 
+/* A literal begins with its length: so the pieces are found first, and found again only where there are many. */
 static void put_fields(struct stream *out, const struct fetch_section *section, struct span header)
 {
-	struct field_sink count = {NULL, 0, 0, 0}, put = {out, 0, 0, 0};
+	struct field_pieces pieces;
+	struct field_sink sink = {.out = out};
 	struct mime_range range;
 
-	walk_fields(header, section, &count);
-	range = (struct mime_range){0, count.total};
+	pieces.n = 0;
+	pieces.total = 0;
+	walk_fields(header, section, &pieces, NULL);
+	range = (struct mime_range){0, pieces.total};
 	fetch_section_clip(section, &range);
-	put.from = range.offset;
-	put.to = range.offset + range.size;
+	sink.from = range.offset;
+	sink.to = range.offset + range.size;
 	begin_string(out, range.size);
-	if (range.size)
-		walk_fields(header, section, &put);
+	if (pieces.n > NOTED)
+		walk_fields(header, section, NULL, &sink);
+	else
+		for (size_t i = 0; i < pieces.n; i++)
+			sink_put(&sink, pieces.piece[i]);
 }
 
 /* The header is in the file. */

@@ -362,14 +362,20 @@ uint32_t selected_flags(const struct selected *sel, const struct record *r)
 	return uidset_has(&sel->seen, r->uid) ? flags | FLAG_SEEN : flags;
 }
 
+#define NAME(text)                     \
+	{                              \
+		text, sizeof(text) - 1 \
+	}
 static const struct {
 	uint32_t flag;
-	const char *name;
+	struct span name;
 	uint32_t right; /* that one needs to change it */
 } system_flags[] = {
-	{FLAG_ANSWERED, "\\Answered", ACL_WRITE}, {FLAG_FLAGGED, "\\Flagged", ACL_WRITE},
-	{FLAG_DRAFT, "\\Draft", ACL_WRITE},       {FLAG_DELETED, "\\Deleted", ACL_DELETEMSG},
-	{FLAG_SEEN, "\\Seen", ACL_SETSEEN},
+	{FLAG_ANSWERED, NAME("\\Answered"), ACL_WRITE},
+	{FLAG_FLAGGED, NAME("\\Flagged"), ACL_WRITE},
+	{FLAG_DRAFT, NAME("\\Draft"), ACL_WRITE},
+	{FLAG_DELETED, NAME("\\Deleted"), ACL_DELETEMSG},
+	{FLAG_SEEN, NAME("\\Seen"), ACL_SETSEEN},
 };
 
 static void put_word(struct stream *out, const char **blank, struct span word)
@@ -390,10 +396,13 @@ void selected_put_flags(struct selected *sel, struct stream *out, const struct r
 		put_word(out, &blank, SPAN_LIT("\\Recent"));
 	for (size_t i = 0; i < ARRAY_SIZE(system_flags); i++)
 		if (flags & system_flags[i].flag)
-			put_word(out, &blank, span_of(system_flags[i].name));
-	for (unsigned bit = 0; bit < USER_FLAGS; bit++)
-		if (record_has_user_flag(r, bit) && names->bit[bit].name.ptr)
-			put_word(out, &blank, names->bit[bit].name);
+			put_word(out, &blank, system_flags[i].name);
+	for (unsigned word = 0; word < USER_FLAGS / 64; word++)
+		for (uint64_t bits = r->user_flags[word]; bits; bits &= bits - 1) {
+			unsigned bit = word * 64 + (unsigned)__builtin_ctzll(bits);
+			if (names->bit[bit].name.ptr)
+				put_word(out, &blank, names->bit[bit].name);
+		}
 	stream_write_str(out, ")");
 }
 
@@ -413,13 +422,13 @@ void selected_put_names(struct selected *sel, struct stream *out)
 
 	stream_write_str(out, "* FLAGS (");
 	for (size_t i = 0; i < ARRAY_SIZE(system_flags); i++)
-		put_word(out, &blank, span_of(system_flags[i].name));
+		put_word(out, &blank, system_flags[i].name);
 	put_keywords(sel, out, &blank);
 	blank = "";
 	stream_write_str(out, ")\r\n* OK [PERMANENTFLAGS (");
 	for (size_t i = 0; i < ARRAY_SIZE(system_flags); i++)
 		if (rights & system_flags[i].right)
-			put_word(out, &blank, span_of(system_flags[i].name));
+			put_word(out, &blank, system_flags[i].name);
 	if (rights & ACL_WRITE) {
 		put_keywords(sel, out, &blank);
 		if (flag_names_free_bit(&sel->mailbox->view.names) >= 0)

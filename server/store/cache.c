@@ -3,7 +3,9 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "server/base/io.h"
@@ -15,6 +17,7 @@
 #define MAGIC        "USCCH1\r\n"
 #define VERSION      1
 #define MOST_PAYLOAD (16u << 20)
+#define KEEP_AT      (1u << 20) /* bytes that are gathered before they are kept */
 
 struct cache_header {
 	char magic[8];
@@ -44,8 +47,11 @@ int cache_create(int dir, uint32_t generation, const struct storeid *storeid, st
 
 	memcpy(h.magic, MAGIC, 8);
 	cache_name(generation, name);
-	rc = io_open(FP("store.cache.create"), dir, name, O_WRONLY | O_CREAT | O_TRUNC, 0600, &fd,
-		     err);
+	/* A new file, for readers may have the old one mapped. */
+	rc = io_unlink(FP("store.cache.replace"), dir, name, err);
+	if (rc == 0)
+		rc = io_open(FP("store.cache.create"), dir, name, O_WRONLY | O_CREAT | O_EXCL, 0600,
+			     &fd, err);
 	if (rc == 0)
 		rc = io_pwrite(FP("store.cache.write_header"), fd, &h, sizeof(h), 0, err);
 	io_close(&fd);
@@ -62,6 +68,7 @@ static int open_cache(struct mailbox *m, struct us_err *err)
 
 	if (m->cache >= 0 && m->cache_generation == generation)
 		return 0;
+	cache_unmap(m);
 	io_close(&m->cache);
 	cache_name(generation, name);
 	rc = io_open(NULL, m->dir, name, O_RDWR, 0, &m->cache, err);
@@ -134,32 +141,90 @@ void cache_append(struct mailbox *m, struct span payload, struct record *r)
 			  LF_NUM("uid", r->uid), LF_ERR(&err));
 }
 
-int cache_read(struct mailbox *m, const struct record *r, struct buf *out)
-{
-	size_t before = out->len;
+/* ---- reading ------------------------------------------------------------------------------------- */
 
-	if (r->cache_version != MIME_CACHE_VERSION || !r->cache_length ||
-	    r->cache_length > MOST_PAYLOAD || open_cache(m, NULL) < 0)
-		return 0;
-	if (io_pread(m->cache, buf_reserve(out, r->cache_length), r->cache_length, r->cache_offset,
-		     NULL) < 0)
-		return 0;
-	out->len += r->cache_length;
-	out->data[out->len] = '\0';
-	if (us_crc32c(0, out->data + before, r->cache_length) == r->cache_crc)
-		return 1;
-	buf_truncate(out, before);
-	return 0;
+void cache_unmap(struct mailbox *m)
+{
+	if (m->cache_map)
+		munmap(m->cache_map, m->cache_mapped);
+	m->cache_map = NULL;
+	m->cache_mapped = 0;
 }
 
-void cache_keep(struct store *store, struct span name, uint32_t uid, struct span payload)
+/* Map the file as far as it goes, which must be to `end`: it only grows. */
+static bool map_to(struct mailbox *m, uint64_t end)
 {
+	struct stat st;
+	void *map;
+
+	if (end <= m->cache_mapped)
+		return true;
+	if (fstat(m->cache, &st) < 0 || (uint64_t)st.st_size < end)
+		return false;
+	cache_unmap(m);
+	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, m->cache, 0);
+	if (map == MAP_FAILED)
+		return false;
+	m->cache_map = map;
+	m->cache_mapped = (size_t)st.st_size;
+	return true;
+}
+
+int cache_find(struct mailbox *m, const struct record *r, struct span *out)
+{
+	if (r->cache_version != MIME_CACHE_VERSION || !r->cache_length ||
+	    r->cache_length > MOST_PAYLOAD || r->cache_offset > INT64_MAX - MOST_PAYLOAD ||
+	    open_cache(m, NULL) < 0 || !map_to(m, r->cache_offset + r->cache_length) ||
+	    us_crc32c(0, m->cache_map + r->cache_offset, r->cache_length) != r->cache_crc)
+		return 0;
+	*out = span_make(m->cache_map + r->cache_offset, r->cache_length);
+	return 1;
+}
+
+/* ---- keeping what was made again ------------------------------------------------------------------ */
+
+void cache_keeper_init(struct cache_keeper *k, const struct mailbox *m)
+{
+	*k = (struct cache_keeper){.store = m->store, .name = BUF_INIT, .payloads = BUF_INIT};
+	buf_add_span(&k->name, buf_span(&m->name));
+}
+
+/* What does not come to be is made again the next time. */
+static void keep_all(struct cache_keeper *k)
+{
+	struct commit_cached *list = us_calloc(k->n + 1, sizeof(list[0]));
+	const char *at = k->payloads.data;
 	struct mailbox *m;
 
-	if (mailbox_open(store, name, &m, NULL) < 0)
+	for (size_t i = 0; i < k->n; at += k->list[i++].length)
+		list[i] = (struct commit_cached){k->list[i].uid, span_make(at, k->list[i].length)};
+	if (mailbox_open(k->store, buf_span(&k->name), &m, NULL) == 0) {
+		m->lock_wait_ms = 0;
+		if (mailbox_lock(m, NULL) == 0)
+			(void)commit_cache(m, list, k->n, NULL);
+		mailbox_close(&m);
+	}
+	free(list);
+	k->n = 0;
+	buf_clear(&k->payloads);
+}
+
+void cache_keeper_add(struct cache_keeper *k, uint32_t uid, struct span payload)
+{
+	if (!store_is_writable(k->store) || !payload.len)
 		return;
-	m->lock_wait_ms = 0;
-	if (mailbox_lock(m, NULL) == 0)
-		(void)commit_cache(m, uid, payload, NULL); /* it is made again the next time */
-	mailbox_close(&m);
+	us_grow(&k->list, k->n, &k->cap, sizeof(k->list[0]));
+	k->list[k->n++] = (struct cache_kept){uid, payload.len};
+	buf_add_span(&k->payloads, payload);
+	if (k->payloads.len >= KEEP_AT)
+		keep_all(k);
+}
+
+void cache_keeper_fini(struct cache_keeper *k)
+{
+	if (k->n)
+		keep_all(k);
+	free(k->list);
+	buf_free(&k->name);
+	buf_free(&k->payloads);
 }

@@ -12,11 +12,25 @@ int cache_create(int dir, uint32_t generation, const struct storeid *storeid, st
 /* Append a payload, holding the mailbox lock, and note in *r where it is. Not synced. A failure costs only the
  * cache: r says "not cached" then. */
 void cache_append(struct mailbox *m, struct span payload, struct record *r);
-/* The payload of a record: 1 and appended to *out, 0 if there is none or it is damaged. */
-int cache_read(struct mailbox *m, const struct record *r, struct buf *out);
+/* The payload of a record: 1, or 0 if there is none or it is damaged. *out is in the mapped file: good until the mailbox
+ * is refreshed or closed, or this is called for another of its records. */
+int cache_find(struct mailbox *m, const struct record *r, struct span *out);
+void cache_unmap(struct mailbox *m); /* mailbox_close()'s */
 
-/* Keep a payload that was made again, if nobody is writing to the mailbox just then. Best effort, by a handle of its own: no
- * open view moves. */
-void cache_keep(struct store *store, struct span name, uint32_t uid, struct span payload);
+/* Payloads that had to be made again, on their way back into the cache of a mailbox: gathered, so that a command that
+ * misses thousands of them does not commit as often. Best effort, if nobody is writing to the mailbox just then, by a handle
+ * of its own: no open view moves. Not for one who holds locks. */
+struct cache_keeper {
+	struct store *store;
+	struct buf name, payloads;
+	struct cache_kept {
+		uint32_t uid;
+		size_t length;
+	} * list;
+	size_t n, cap;
+};
+void cache_keeper_init(struct cache_keeper *k, const struct mailbox *m);
+void cache_keeper_add(struct cache_keeper *k, uint32_t uid, struct span payload);
+void cache_keeper_fini(struct cache_keeper *k); /* commits what is left */
 
 #endif

@@ -85,7 +85,12 @@ struct commit_end {
 };
 void commit_finish_all(struct commit_end *list, size_t n);
 
-/* Put the cached form of messages back where it was lost: no change anybody needs to hear of. */
-int commit_cache(struct mailbox *m, uint32_t uid, struct span payload, struct us_err *err);
+/* Put the cached form of messages back where it was lost: no change anybody needs to hear of. Messages that are not there any
+ * more are passed over. */
+struct commit_cached {
+	uint32_t uid;
+	struct span payload;
+};
+int commit_cache(struct mailbox *m, const struct commit_cached *list, size_t n, struct us_err *err);
 
 #endif

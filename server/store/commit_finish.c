@@ -446,26 +446,32 @@ static int finish_quietly(struct commit *c, struct us_err *err)
 	return rc;
 }
 
-int commit_cache(struct mailbox *m, uint32_t uid, struct span payload, struct us_err *err)
+static int add_cacheref(struct commit *c, const struct commit_cached *cached, struct us_err *err)
 {
-	const struct record *r = view_find(&m->view, uid);
-	struct op_cacheref op = {.op = {OP_CACHEREF, 0, sizeof(op)}, .uid = uid};
+	struct op_cacheref op = {.op = {OP_CACHEREF, 0, sizeof(op)}, .uid = cached->uid};
+	const struct record *r = view_find(&c->m->view, cached->uid);
 	struct record after;
-	struct commit *c;
-	int rc;
 
 	if (!r)
-		return us_fail(err, US_ENOENT, "no message has uid %u", uid);
+		return 0;
 	after = *r;
-	cache_append(m, payload, &after);
+	cache_append(c->m, cached->payload, &after);
 	op.length = after.cache_length;
 	op.offset = after.cache_offset;
 	op.crc = after.cache_crc;
 	op.version = after.cache_version;
-	rc = commit_begin(m, &c, err);
+	return commit_add_op(c, &op, err);
+}
+
+int commit_cache(struct mailbox *m, const struct commit_cached *list, size_t n, struct us_err *err)
+{
+	struct commit *c;
+	int rc = commit_begin(m, &c, err);
+
 	if (rc < 0)
 		return rc;
-	rc = commit_add_op(c, &op, err);
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = add_cacheref(c, &list[i], err);
 	if (rc == 0)
 		rc = finish_quietly(c, err);
 	if (rc < 0)

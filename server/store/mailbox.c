@@ -12,6 +12,7 @@
 #include "server/base/io.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
+#include "server/store/cache.h"
 #include "server/store/lock.h"
 #include "server/store/mailbox_private.h"
 #include "server/store/mboxname.h"
@@ -224,6 +225,7 @@ void mailbox_close(struct mailbox **mailbox)
 		return;
 	mailbox_unlock(m);
 	view_close(&m->view);
+	cache_unmap(m);
 	io_close(&m->cache);
 	io_close(&m->lock);
 	io_close(&m->dir);

@@ -38,6 +38,8 @@ struct mailbox {
 	bool locked, shares_namespace; /* shares: the caller holds the namespace lock himself */
 	int cache;                     /* mbox.cache.<gen>, -1: not open */
 	uint32_t cache_generation;
+	char *cache_map; /* what of it is mapped for reading; NULL: nothing */
+	size_t cache_mapped;
 };
 
 /* Open by internal name. US_ENOENT: no such name, or one without a directory (intermediate, remote, deleted). */

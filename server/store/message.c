@@ -112,24 +112,17 @@ static int make_payload(struct mailbox *m, const struct record *r, struct buf *o
 	return rc;
 }
 
-int message_payload(struct mailbox *m, const struct record *r, struct buf *out, struct us_err *err)
+int message_payload(struct mailbox *m, const struct record *r, struct buf *made, struct span *out,
+		    struct us_err *err)
 {
-	return cache_read(m, r, out) > 0 ? 0 : make_payload(m, r, out, err);
-}
-
-int message_cache(struct mailbox *m, const struct record *r, struct buf *out, struct us_err *err)
-{
-	uint32_t uid = r->uid;
-	size_t before = out->len;
 	int rc;
 
-	if (cache_read(m, r, out) > 0)
+	if (cache_find(m, r, out) > 0)
 		return 0;
-	rc = make_payload(m, r, out, err);
+	buf_clear(made);
+	rc = make_payload(m, r, made, err);
 	if (rc < 0)
 		return rc;
-	/* The writer's own view must not move under him, and nobody waits for a cache. */
-	if (store_is_writable(m->store) && !m->locked)
-		cache_keep(m->store, buf_span(&m->name), uid, span_from(buf_span(out), before));
-	return 0;
+	*out = buf_span(made);
+	return 1;
 }

@@ -28,10 +28,9 @@ int message_open(struct mailbox *m, const struct record *r, int *out, struct us_
 int message_map(struct mailbox *m, const struct record *r, struct span *out, struct us_err *err);
 void message_unmap(struct span *bytes); /* leaves SPAN_NULL; nothing mapped is well */
 
-/* The cache payload of a message, appended to *out: from the cache, or made from its file. */
-int message_payload(struct mailbox *m, const struct record *r, struct buf *out, struct us_err *err);
-/* The same; what had to be made is kept, if the store can be written and the mailbox's lock is free. Not for one who holds
- * locks. */
-int message_cache(struct mailbox *m, const struct record *r, struct buf *out, struct us_err *err);
+/* The cache payload of a message: in the cache, or made from its file into *made. 1: it was made, and should be given to a
+ * cache_keeper. *out is good as long as both are. */
+int message_payload(struct mailbox *m, const struct record *r, struct buf *made, struct span *out,
+		    struct us_err *err);
 
 #endif

@@ -35,6 +35,7 @@
 #include "server/base/process.h"
 #include "server/session/host.h"
 #include "server/store/annotations.h"
+#include "server/store/cache.h"
 #include "server/store/commit.h"
 #include "server/store/compact.h"
 #include "server/store/folder.h"
@@ -335,18 +336,25 @@ static int do_compact(struct store *store, const struct words *w, struct us_err 
 static int do_cache(struct store *store, const struct words *w, struct us_err *err)
 {
 	struct mailbox *m = NULL;
-	const struct record *r;
-	struct buf payload = BUF_INIT;
+	const struct record *r = NULL;
+	struct cache_keeper keeper;
+	struct buf made = BUF_INIT;
+	struct span payload = SPAN_NULL;
 	int rc = mailbox_open(store, word(w, 1), &m, err);
 
 	if (rc == 0) {
 		r = view_find(&m->view, (uint32_t)number(w, 2));
-		rc = r ? message_cache(m, r, &payload, err)
+		rc = r ? message_payload(m, r, &made, &payload, err)
 		       : us_fail(err, US_ENOENT, "no such message");
+	}
+	if (rc > 0) {
+		cache_keeper_init(&keeper, m);
+		cache_keeper_add(&keeper, r->uid, payload);
+		cache_keeper_fini(&keeper);
 	}
 	if (rc >= 0)
 		printf("cached %zu\n", payload.len);
-	buf_free(&payload);
+	buf_free(&made);
 	mailbox_close(&m);
 	return rc < 0 ? rc : 0;
 }

@@ -31,6 +31,9 @@
  */
 #include "server/store/mime/cache.h"
 
+#include <endian.h>
+#include <string.h>
+
 #include "server/base/mem.h"
 #include "server/store/mime/body.h"
 #include "server/store/mime/envelope.h"
@@ -120,18 +123,28 @@ static void set_le(char *to, uint64_t value, size_t bytes)
 }
 
 /* The caller knows that those bytes are there. */
-static uint64_t get_le(const char *from, size_t bytes)
+static uint16_t get_u16(const char *from)
 {
-	uint64_t value = 0;
+	uint16_t value;
 
-	for (size_t i = bytes; i-- > 0;)
-		value = value << 8 | (unsigned char)from[i];
-	return value;
+	memcpy(&value, from, sizeof(value));
+	return le16toh(value);
 }
 
 static uint32_t get_u32(const char *from)
 {
-	return (uint32_t)get_le(from, 4);
+	uint32_t value;
+
+	memcpy(&value, from, sizeof(value));
+	return le32toh(value);
+}
+
+static uint64_t get_u64(const char *from)
+{
+	uint64_t value;
+
+	memcpy(&value, from, sizeof(value));
+	return le64toh(value);
 }
 
 /* ---- writing ----------------------------------------------------------------------------------- */
@@ -302,17 +315,17 @@ int mime_cache_decode(struct span record, struct mime_cache *out, struct us_err 
 
 	if (record.len < HEAD_SIZE)
 		return us_fail(err, US_ECORRUPT, "a cache record of %zu bytes", record.len);
-	if (get_le(head, 2) != MIME_CACHE_VERSION)
+	if (get_u16(head) != MIME_CACHE_VERSION)
 		return us_fail(err, US_ECORRUPT, "cache record version %u",
-			       (unsigned)get_le(head, 2));
-	flags = (unsigned)get_le(head + 2, 2);
+			       (unsigned)get_u16(head));
+	flags = (unsigned)get_u16(head + 2);
 	cache.has_headers = flags & FLAG_HEADERS;
 	cache.has_sent = flags & FLAG_SENT;
 	cache.limited = flags & FLAG_LIMITED;
 	cache.message_size = get_u32(head + 4);
 	cache.header_size = get_u32(head + 8);
 	cache.n_parts = get_u32(head + 12);
-	cache.sent.time = (int64_t)get_le(head + 16, 8);
+	cache.sent.time = (int64_t)get_u64(head + 16);
 	cache.sent.zone_s = (int32_t)get_u32(head + 24);
 	if ((flags & ~(unsigned)FLAGS_ALL) || get_u32(head + 44) || !cache.n_parts ||
 	    !take_texts(span_from(record, HEAD_SIZE), head, &cache) || !rows_are_sound(&cache))
