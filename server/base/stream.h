@@ -147,7 +147,7 @@ struct stream_tls {
 /* Flush, then do the TLS handshake, as the side the context was made for; how NULL: a server, which waits no longer than for
  * any command. Plain bytes that wait in our
  * buffer were sent by whoever could write into the unprotected connection: US_EPROTO, and nothing more is
- * read from this stream. After any error only stream_free() is useful. how NULL: what a server wants, a minute. */
+ * read from this stream. After any error only stream_free() is useful. */
 int stream_start_tls(struct stream *s, struct tls_context *tls, const struct stream_tls *how,
 		     struct us_err *err);
 

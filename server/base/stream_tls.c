@@ -16,8 +16,6 @@
 #include "server/base/tls_private.h"
 #include "server/base/wait.h"
 
-#define HANDSHAKE_MS 60000 /* where nobody says otherwise */
-
 struct stream_tls_layer {
 	SSL *ssl;
 	bool up;         /* the handshake is done, nothing fatal came since */
@@ -254,14 +252,12 @@ static int refuse_plain_bytes(struct stream *s, struct us_err *err)
 int stream_start_tls(struct stream *s, struct tls_context *context, const struct stream_tls *how,
 		     struct us_err *err)
 {
-	static const struct stream_tls usual = {NULL, false, HANDSHAKE_MS};
 	struct us_err failure = US_ERR_INIT;
 	const struct stream_tls server = {.timeout_ms = s->config.read_timeout_ms};
 	int rc;
 
 	if (!how)
 		how = &server;
-		how = &usual;
 	if (s->tls || s->deflate)
 		return us_fail(err, US_EINVAL, "TLS goes below all other layers, once");
 	rc = stream_flush(s, err);
