@@ -466,7 +466,7 @@ struct wire_names decide_names(const struct wire_names *asked, const struct stat
 
 /* Uniqueids of real mailboxes that one side has and the other has not. */
 static struct wire_names ids_without(const struct state_user *have, const struct state_user *other,
-				     struct pool *pool)
+				     const struct decide_options *options, struct pool *pool)
 {
 	struct span *ids = pool_alloc(pool, us_mul_size(have->n_mailboxes + 1, sizeof(*ids)));
 	struct lookup l = lookup_of(other, pool);
@@ -474,22 +474,23 @@ static struct wire_names ids_without(const struct state_user *have, const struct
 
 	for (size_t i = 0; i < have->n_mailboxes; i++) {
 		const struct state_mailbox *m = &have->mailboxes[i];
-		if (is_real(m) && !find_id(&l, m->uniqueid))
+		if (is_real(m) && !(options && decide_is_hidden(m, options)) &&
+		    !find_id(&l, m->uniqueid))
 			ids[n++] = m->uniqueid;
 	}
 	return unique(ids, n);
 }
 
 struct wire_names decide_unseen(const struct state_user *here, const struct state_user *there,
-				struct pool *pool)
+				const struct decide_options *options, struct pool *pool)
 {
-	return ids_without(here, there, pool);
+	return ids_without(here, there, options, pool);
 }
 
 struct wire_names decide_only_there(const struct state_user *here, const struct state_user *there,
 				    struct pool *pool)
 {
-	return ids_without(there, here, pool);
+	return ids_without(there, here, NULL, pool);
 }
 
 /* ---- single removals --------------------------------------------------------------------------------- */

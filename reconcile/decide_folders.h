@@ -68,7 +68,7 @@ struct wire_names decide_names(const struct wire_names *asked, const struct stat
 			       size_t n, struct pool *pool);
 /* Uniqueids of mailboxes here that the answer does not have: they may be there under a name nobody asked for. */
 struct wire_names decide_unseen(const struct state_user *here, const struct state_user *there,
-				struct pool *pool);
+				const struct decide_options *options, struct pool *pool);
 /* Uniqueids of mailboxes the replica has and we have not. */
 struct wire_names decide_only_there(const struct state_user *here, const struct state_user *there,
 				    struct pool *pool);

@@ -101,7 +101,7 @@ static uint64_t trusted(const struct state_mailbox *replica)
 }
 
 void decide_mailbox(const struct state_mailbox *local, const struct state_mailbox *replica,
-		    const struct decide_options *options, unsigned look,
+		    uint64_t sure, const struct decide_options *options, unsigned look,
 		    struct mailbox_decision *out)
 {
 	struct mailbox_decision d = {.step = MAILBOX_SEND, .header = *local};
@@ -111,11 +111,11 @@ void decide_mailbox(const struct state_mailbox *local, const struct state_mailbo
 	if (replica) {
 		take_higher(&d, replica);
 		d.reached = replica->highestmodseq;
-		d.since = trusted(replica);
+		d.since = trusted(replica) < sure ? trusted(replica) : sure;
 		d.above_uid = replica->last_uid;
 		d.gaps = local->deletedmodseq > d.since;
 		d.step = step_of(&d, local, replica, options, look);
-		if (look & MAILBOX_FIRST)
+		if (look & MAILBOX_FIRST && !(look & MAILBOX_ON_THE_WAY))
 			say_since(&d.header, replica);
 	}
 	*out = d;

@@ -40,9 +40,12 @@ enum mailbox_look {
 		<< 2, /* what the replica says is a point between two steps: there is more to send */
 };
 
-/* replica NULL: it is not there. look: bits of the above. */
+#define MAILBOX_ALL_SURE UINT64_MAX
+
+/* replica NULL: it is not there. sure: changes above this modseq were not sent, whatever the replica's HIGHESTMODSEQ says by now
+ * (it may rise with the records of a partial update); MAILBOX_ALL_SURE: nothing is known. look: bits of the above. */
 void decide_mailbox(const struct state_mailbox *local, const struct state_mailbox *replica,
-		    const struct decide_options *options, unsigned look,
+		    uint64_t sure, const struct decide_options *options, unsigned look,
 		    struct mailbox_decision *out);
 
 /* Does this record of ours go over? */

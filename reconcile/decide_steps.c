@@ -12,7 +12,6 @@ struct division {
 	struct pool *pool;
 	size_t batch, cap;
 	struct step next; /* where the next step begins */
-	uint64_t bound;   /* no order for new records may say a higher HIGHESTMODSEQ */
 };
 
 static bool is_new(const struct mailbox_decision *d, uint32_t uid)
@@ -22,24 +21,18 @@ static bool is_new(const struct mailbox_decision *d, uint32_t uid)
 
 /* ---- what there is --------------------------------------------------------------------------------- */
 
-/* A changed record that waits bounds what may be said to be reached; so does one that is gone here for good. */
 static void look_over(struct division *v, const struct steps_record *records, size_t n,
 		      size_t *n_new)
 {
-	const struct mailbox_decision *d = v->d;
-
-	v->bound = d->gaps ? d->reached : UINT64_MAX;
 	*n_new = 0;
 	for (size_t i = 0; i < n; i++) {
 		const struct steps_record *r = &records[i];
-		if (is_new(d, r->uid)) {
+		if (is_new(v->d, r->uid)) {
 			(*n_new)++;
 			v->plan->gains |= !r->expunged;
-			continue;
+		} else {
+			v->plan->losses |= r->expunged;
 		}
-		v->plan->losses |= r->expunged;
-		if (r->modseq - 1 < v->bound)
-			v->bound = r->modseq - 1;
 	}
 }
 
@@ -71,8 +64,6 @@ static void add_new(struct division *v, uint32_t to, uint64_t highest)
 
 	step.new_to = step.last_uid = to;
 	step.changed_to = step.changed_from;
-	if (highest > v->bound)
-		highest = v->bound;
 	if (highest > step.highestmodseq)
 		step.highestmodseq = highest;
 	add_step(v, &step);
@@ -123,7 +114,7 @@ static void divide_changed(struct division *v, const struct steps_record *record
 			struct step step = v->next;
 			step.new_to = step.new_from;
 			step.changed_to = modseqs[i - 1];
-			if (!v->d->gaps && step.changed_to > step.highestmodseq)
+			if (step.changed_to > step.highestmodseq)
 				step.highestmodseq = step.changed_to;
 			add_step(v, &step);
 			waiting = 0;
@@ -207,10 +198,8 @@ void decide_step_header(const struct mailbox_decision *d, const struct state_mai
 	const struct step *step = &plan->steps[i];
 
 	*out = d->header;
-	if (i && d->header.has_since) { /* the sums of an intermediate point are not known */
-		out->since_modseq = plan->steps[i - 1].highestmodseq;
-		out->since_crc = out->since_crc_annot = 0;
-	}
+	if (i) /* what a replica makes of an intermediate point is not known: HIGHESTMODSEQ may rise with the records */
+		out->has_since = false;
 	if (!step->final)
 		intermediate(replica, step, out);
 }

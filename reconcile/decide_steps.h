@@ -4,8 +4,9 @@
  *	|<- batch ->|<- batch ->|<- rest	|<- batch ->|<- rest, final ->|
  *
  * New ones go first. Every order but the last is a partial update: it says an intermediate LAST_UID and HIGHESTMODSEQ and no
- * sums. The point it says is always true: every record up to that UID whose modseq is not above that HIGHESTMODSEQ is on the
- * replica as it is here. So when the link breaks between two steps, the next pass finds out by itself what is left.
+ * sums. As long as nothing waits but new records, that point is the whole truth, and when the link breaks the next pass goes on
+ * from there. Where changed ones wait too, it says more than is true (an order may not say a HIGHESTMODSEQ below what it
+ * carries, nor may the next): the pass itself remembers (`sure` in decide_mailbox.h), and after a break the sums tell.
  *
  * Changed records with one modseq (one STORE over a whole mailbox) cannot be told apart by such a point and stay together.
  */

@@ -35,6 +35,7 @@ struct model {
 	void (*changed)(struct model *m);
 	void *ctx;
 	unsigned orders; /* APPLYs that came, well or not */
+	bool raises; /* HIGHESTMODSEQ rises with the records of an update, as it does in our own server */
 };
 
 /* ---- looking --------------------------------------------------------------------------------------- */
@@ -301,6 +302,9 @@ static inline int model_apply(struct model *m, const struct state_mailbox *h,
 	if (h->last_uid > b->last_uid)
 		b->last_uid = h->last_uid;
 	b->modseq = h->highestmodseq;
+	for (size_t i = 0; m->raises && i < n; i++)
+		if (records[i].modseq > b->modseq)
+			b->modseq = records[i].modseq;
 	b->uidvalidity = h->uidvalidity;
 	b->foldermodseq = h->foldermodseq;
 	snprintf(b->acl, sizeof(b->acl), "%.*s", SPAN_ARG(h->acl));

@@ -260,7 +260,7 @@ static void ids_of_one_side_are_found(void **state)
 				       entry("i", "user.bob.i")};
 	struct state_mailbox theirs[] = {mailbox("b", "user.bob.X"), mailbox("d", "user.bob.C")};
 	struct state_user here = USER_OF(ours), there = USER_OF(theirs);
-	struct wire_names ids = decide_unseen(&here, &there, *state);
+	struct wire_names ids = decide_unseen(&here, &there, &OPTIONS, *state);
 
 	assert_int_equal(ids.n, 1);
 	assert_span(ids.names[0], "c");

@@ -10,7 +10,7 @@ static struct mailbox_decision decided(const struct state_mailbox *local,
 	struct decide_options options = OPTIONS;
 	struct mailbox_decision d;
 
-	decide_mailbox(local, replica, &options,
+	decide_mailbox(local, replica, MAILBOX_ALL_SURE, &options,
 		       (first ? MAILBOX_FIRST : 0) | (recounted ? MAILBOX_RECOUNTED : 0), &d);
 	return d;
 }
@@ -83,16 +83,16 @@ static void modseqs_of_features_count_where_those_are_on(void **state UNUSED)
 
 	a.xconvmodseq = a.raclmodseq = 9;
 	b.raclmodseq = 8;
-	decide_mailbox(&a, &b, &options, MAILBOX_FIRST, &d);
+	decide_mailbox(&a, &b, MAILBOX_ALL_SURE, &options, MAILBOX_FIRST, &d);
 	assert_int_equal(d.step, MAILBOX_SAME);
 	options.reverse_acls = true;
-	decide_mailbox(&a, &b, &options, MAILBOX_FIRST, &d);
+	decide_mailbox(&a, &b, MAILBOX_ALL_SURE, &options, MAILBOX_FIRST, &d);
 	assert_int_equal(d.step, MAILBOX_SEND);
 	b.raclmodseq = 0; /* one side does not count them */
-	decide_mailbox(&a, &b, &options, MAILBOX_FIRST, &d);
+	decide_mailbox(&a, &b, MAILBOX_ALL_SURE, &options, MAILBOX_FIRST, &d);
 	assert_int_equal(d.step, MAILBOX_SAME);
 	options.conversations = true;
-	decide_mailbox(&a, &b, &options, MAILBOX_FIRST, &d);
+	decide_mailbox(&a, &b, MAILBOX_ALL_SURE, &options, MAILBOX_FIRST, &d);
 	assert_int_equal(d.step, MAILBOX_SEND);
 }
 
@@ -118,8 +118,24 @@ static void a_point_on_the_way_is_never_the_end(void **state UNUSED)
 
 	b.sync_crc = b.sync_crc_annot = 0; /* as a partial update says */
 	b.has_sync_crc_annot = false;
-	decide_mailbox(&a, &b, &options, MAILBOX_FIRST | MAILBOX_ON_THE_WAY, &d);
+	decide_mailbox(&a, &b, MAILBOX_ALL_SURE, &options, MAILBOX_FIRST | MAILBOX_ON_THE_WAY, &d);
 	assert_int_equal(d.step, MAILBOX_SEND);
+	assert_false(d.header.has_since);
+}
+
+static void what_was_not_sent_is_not_forgotten(void **state UNUSED)
+{
+	struct state_mailbox b = mailbox("x", "user.bob"), a = b;
+	struct decide_options options = OPTIONS;
+	struct state_record pending = record(2, 8, 2);
+	struct mailbox_decision d;
+
+	a.highestmodseq = 12;
+	decide_mailbox(&a, &b, 7, &options, MAILBOX_FIRST, &d);
+	assert_true(decide_sends_record(&d, &pending));
+	assert_int_equal(d.reached, 10);
+	decide_mailbox(&a, &b, MAILBOX_ALL_SURE, &options, MAILBOX_FIRST, &d);
+	assert_false(decide_sends_record(&d, &pending));
 }
 
 static void a_guess_of_the_replica_hides_no_change(void **state UNUSED)
@@ -200,7 +216,7 @@ static void what_an_update_cannot_do_is_compared_in_full(void **state UNUSED)
 	assert_int_equal(decided(&a, &b, false, true).step,
 			 MAILBOX_SEND); /* a repeat does not look */
 	options.force = true;
-	decide_mailbox(&a, &b, &options, MAILBOX_FIRST, &d);
+	decide_mailbox(&a, &b, MAILBOX_ALL_SURE, &options, MAILBOX_FIRST, &d);
 	assert_int_equal(d.step, MAILBOX_SEND);
 	a = b;
 	b.highestmodseq++;
@@ -217,7 +233,7 @@ static void minus_p_is_where_it_goes(void **state UNUSED)
 	struct mailbox_decision d;
 
 	options.partition = SPAN_LIT("p2");
-	decide_mailbox(&a, NULL, &options, MAILBOX_FIRST, &d);
+	decide_mailbox(&a, NULL, MAILBOX_ALL_SURE, &options, MAILBOX_FIRST, &d);
 	assert_span(d.header.partition, "p2");
 }
 
@@ -230,6 +246,7 @@ int main(void)
 		cmocka_unit_test(modseqs_of_features_count_where_those_are_on),
 		cmocka_unit_test(sums_are_counted_before_they_are_believed),
 		cmocka_unit_test(a_point_on_the_way_is_never_the_end),
+		cmocka_unit_test(what_was_not_sent_is_not_forgotten),
 		cmocka_unit_test(a_guess_of_the_replica_hides_no_change),
 		cmocka_unit_test(a_delta_is_what_changed_and_what_is_new),
 		cmocka_unit_test(higher_values_of_the_replica_are_taken),

@@ -13,7 +13,7 @@ static struct mailbox_decision towards(uint32_t replica_last_uid, uint64_t repli
 	a.highestmodseq = 200;
 	b.last_uid = replica_last_uid;
 	b.highestmodseq = replica_modseq;
-	decide_mailbox(&a, &b, &options, MAILBOX_FIRST, &d);
+	decide_mailbox(&a, &b, MAILBOX_ALL_SURE, &options, MAILBOX_FIRST, &d);
 	return d;
 }
 
@@ -68,31 +68,30 @@ static void many_new_ones_go_by_uid(void **state)
 	}
 }
 
-static void a_point_says_no_more_than_is_true(void **state)
+static void additions_are_what_is_new_alone(void **state)
 {
-	/* uid 2 changed at modseq 15 and waits: nothing from 15 on may be said to be reached */
 	static const struct steps_record records[] = {{2, true, 15},
 						      {6, false, 12},
 						      {7, false, 20},
-						      {8, false, 16},
+						      {8, true, 16},
 						      {9, false, 30}};
 	struct mailbox_decision d = towards(5, 10);
+	struct state_record old = record(2, 15, 2);
 	struct steps_plan p;
 
 	decide_steps(&d, records, 5, 1, STEPS_ADDITIONS, *state, &p);
 	assert_int_equal(p.n, 4);
 	assert_int_equal(p.steps[0].highestmodseq, 12);
-	assert_int_equal(p.steps[1].highestmodseq, 14);
-	assert_int_equal(p.steps[2].highestmodseq, 14);
-	assert_int_equal(p.steps[3].highestmodseq, 14);
+	assert_int_equal(p.steps[1].highestmodseq, 20);
+	assert_int_equal(p.steps[2].highestmodseq, 20); /* it never falls */
+	assert_int_equal(p.steps[3].highestmodseq, 30);
 	assert_int_equal(p.steps[3].last_uid, 9);
-	assert_false(p.steps[3].final);
-	assert_true(p.losses);
-	d.gaps = true; /* something above 10 is gone here for good */
-	decide_steps(&d, records, 5, 1, STEPS_WHOLE, *state, &p);
-	assert_int_equal(p.n, 5);
-	for (size_t i = 0; i < 4; i++)
-		assert_int_equal(p.steps[i].highestmodseq, 10);
+	for (size_t i = 0; i < 4; i++) {
+		assert_false(p.steps[i].final);
+		assert_false(decide_step_has(&d, &p.steps[i], &old));
+		assert_int_equal(p.steps[i].changed_to, 10);
+	}
+	assert_true(p.gains && p.losses);
 }
 
 static void changes_are_cut_where_the_modseq_changes(void **state)
@@ -107,9 +106,9 @@ static void changes_are_cut_where_the_modseq_changes(void **state)
 	decide_steps(&d, records, 6, 2, STEPS_WHOLE, *state, &p);
 	assert_int_equal(p.n, 3);
 	assert_int_equal(p.steps[0].new_to, 6); /* what is new goes first */
-	assert_int_equal(p.steps[0].highestmodseq, 10);
+	assert_int_equal(p.steps[0].highestmodseq, 14);
 	assert_int_equal(p.steps[1].changed_to, 12);
-	assert_int_equal(p.steps[1].highestmodseq, 12);
+	assert_int_equal(p.steps[1].highestmodseq, 14);
 	assert_int_equal(p.steps[1].last_uid, 6);
 	assert_true(decide_step_has(&d, &p.steps[1], &r));
 	assert_false(decide_step_has(&d, &p.steps[2], &r));
@@ -139,15 +138,14 @@ static void headers_on_the_way_are_the_replicas_own(void **state)
 	assert_int_equal(h.since_modseq, 10);
 	assert_int_equal(h.since_crc, 77);
 	decide_step_header(&d, &replica, &p, 1, &h);
-	assert_int_equal(h.since_modseq, 11);
-	assert_int_equal(h.since_crc, 0); /* what the sums are on the way nobody knows */
+	assert_false(h.has_since); /* what the replica is on the way only it knows */
 	decide_step_header(&d, NULL, &p, 0, &h);
 	assert_int_equal(h.recentuid, 6);
 	decide_step_header(&d, &replica, &p, 2, &h);
 	assert_int_equal(h.last_uid, 100);
 	assert_int_equal(h.sync_crc, 77);
 	assert_int_equal(h.recentuid, 8);
-	assert_int_equal(h.since_modseq, 12);
+	assert_false(h.has_since);
 }
 
 int main(void)
@@ -156,7 +154,7 @@ int main(void)
 		test_with_pool(few_records_are_one_final_step),
 		test_with_pool(nothing_but_a_header_is_one_step),
 		test_with_pool(many_new_ones_go_by_uid),
-		test_with_pool(a_point_says_no_more_than_is_true),
+		test_with_pool(additions_are_what_is_new_alone),
 		test_with_pool(changes_are_cut_where_the_modseq_changes),
 		test_with_pool(headers_on_the_way_are_the_replicas_own),
 	};
