@@ -136,6 +136,14 @@ int aside_remove(struct aside *a, struct span line)
 	return 1;
 }
 
+bool aside_is_waiting(const struct aside *a, struct span line, int64_t now)
+{
+	for (size_t i = 0; i < a->n; i++)
+		if (span_is(line, a->entries[i].line))
+			return a->entries[i].due > now;
+	return false;
+}
+
 const struct aside_entry *aside_due(const struct aside *a, int64_t now)
 {
 	for (size_t i = 0; i < a->n; i++)

@@ -6,6 +6,7 @@
 #ifndef US_CHANNELS_ASIDE_H
 #define US_CHANNELS_ASIDE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,8 @@ void aside_close(struct aside *a);
 void aside_put(struct aside *a, struct span line, const char *reason, int64_t now);
 /* It succeeded. 1 if it was there. */
 int aside_remove(struct aside *a, struct span line);
+/* Is this line there, and not due yet? */
+bool aside_is_waiting(const struct aside *a, struct span line, int64_t now);
 /* One that is due, or NULL. */
 const struct aside_entry *aside_due(const struct aside *a, int64_t now);
 /* When the next one is due, 0: there is none. */

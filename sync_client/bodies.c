@@ -104,13 +104,13 @@ static int send_file(struct upload *up, int fd, const struct state_record *r, st
 	int rc;
 
 	if (!up->w) {
-		up->w = link_begin(up->u->s->link, WIRE_APPLY_MESSAGE);
+		up->w = link_begin(up->u->s->link, WIRE_APPLY_MESSAGE, false);
 		dlist_put_list(up->w);
 	}
 	dlist_put_file(up->w, partition, &r->guid, r->size);
 	rc = link_send_file(up->u->s->link, fd, r->size, err);
-	if (rc < 0) /* half a file is out: the command cannot be ended any more */
-		return us_fail(err, US_ECLOSED, "a message could not be sent whole");
+	if (rc < 0)
+		return rc;
 	reserve_sent(up->u->s->reserve, partition, &r->guid);
 	return ++up->files == WIRE_MAX_FILES ? finish_command(up, err) : 0;
 }
@@ -121,8 +121,7 @@ static int upload_one(void *ctx, const struct state_record *r, struct us_err *er
 	struct update *u = up->u;
 	int fd = -1, rc;
 
-	if (!decide_sends_body(&u->d, r) || r->unlinked ||
-	    !decide_step_has(&u->d, &u->plan, &u->plan.steps[u->step], r) ||
+	if (!decide_sends_body(&u->d, r) || !decide_step_has(&u->d, &u->plan.steps[u->step], r) ||
 	    reserve_has(u->s->reserve, u->d.header.partition, &r->guid))
 		return 0;
 	rc = mailbox_open_message(u->m, r->uid, &fd, err);

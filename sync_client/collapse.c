@@ -109,7 +109,8 @@ static void keep_line(struct collapse *c, const struct synclog_record *r)
 		break;
 	case SYNCLOG_UNUSER:
 		keep(c, &c->removals, COALESCE_UNUSER, r->arg[0]);
-		/* fallthrough: he may be here again */
+		keep(c, &c->compare, COALESCE_USER, r->arg[0]); /* he may be here again */
+		break;
 	default:
 		keep(c, &c->compare, COALESCE_USER, r->arg[0]);
 		break;

@@ -62,8 +62,8 @@ int dial_init(struct dial *d, const struct host *host, const struct options *opt
 	int rc;
 
 	*d = (struct dial){.config.stop = stop};
-	c->target = options->server ? options->server
-				    : conf_channel_str(conf, channel, CONF_sync_host);
+	c->target =
+		options->server ? options->server : conf_channel_str(conf, channel, CONF_sync_host);
 	if (!c->target)
 		return conf_channel_fail(conf, channel, CONF_sync_host, err,
 					 "names no replica, and there is no -S");

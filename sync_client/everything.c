@@ -40,7 +40,8 @@ static int note_user(void *ctx, struct span userid, struct us_err *err UNUSED)
 {
 	struct walk *w = ctx;
 
-	if (userid.len >= w->how->prefix.len && span_eq(span_make(userid.ptr, w->how->prefix.len), w->how->prefix))
+	if (userid.len >= w->how->prefix.len &&
+	    span_eq(span_make(userid.ptr, w->how->prefix.len), w->how->prefix))
 		add(&w->users, userid);
 	return 0;
 }
@@ -54,6 +55,26 @@ static bool is_owned(const struct walk *w, struct span name)
 	return owned;
 }
 
+static int compare_spans(const void *a, const void *b)
+{
+	return span_cmp(*(const struct span *)a, *(const struct span *)b);
+}
+
+/* Is the owner of that mailbox among our users? They are listed and sorted before. */
+static bool is_here(const struct walk *w, struct span name)
+{
+	struct buf id = BUF_INIT;
+	struct span owner;
+	bool here;
+
+	(void)mboxname_owner(name, store_config(w->s->store)->deletedprefix, &id);
+	owner = buf_span(&id);
+	here = w->users.n &&
+	       bsearch(&owner, w->users.items, w->users.n, sizeof(owner), compare_spans);
+	buf_free(&id);
+	return here;
+}
+
 static int note_mailbox(void *ctx, struct span name, const struct mailbox_row *row,
 			struct us_err *err UNUSED)
 {
@@ -65,12 +86,13 @@ static int note_mailbox(void *ctx, struct span name, const struct mailbox_row *r
 	return 0;
 }
 
+/* Comparing a user who is here finds his removed mailboxes; nobody else looks for those of shared names and of users gone. */
 static int note_removed(void *ctx, struct span uniqueid UNUSED, const struct tombstone_row *row,
 			struct us_err *err UNUSED)
 {
 	struct walk *w = ctx;
 
-	if (!is_owned(w, row->name))
+	if (!is_owned(w, row->name) || !is_here(w, row->name))
 		add(&w->removed, row->name);
 	return 0;
 }
@@ -104,6 +126,8 @@ static int gather(struct walk *w, struct us_err *err)
 	struct store *store = w->s->store;
 	int rc = users_list(store, note_user, w, err);
 
+	if (w->users.n)
+		qsort(w->users.items, w->users.n, sizeof(struct span), compare_spans);
 	if (rc == 0 && !w->how->prefix.len)
 		rc = users_list_removed(store, note_gone_user, w, err);
 	if (rc == 0 && !w->how->prefix.len)
@@ -194,6 +218,11 @@ static int one_mailbox(struct sync *s, struct span name, struct us_err *err)
 	return sync_mailboxes(s, &name, 1, err);
 }
 
+static int one_gone_user(struct sync *s, struct span userid, struct us_err *err)
+{
+	return sync_removed_user(s, userid, /* only_if_there */ true, err);
+}
+
 static int annotations(struct sync *s, struct span object UNUSED, struct us_err *err)
 {
 	return sync_server_annotations(s, err);
@@ -214,7 +243,7 @@ static int do_all(struct walk *w, struct us_err *err)
 	if (rc == 0)
 		rc = each(w, &w->removed, SYNCLOG_UNMAILBOX, sync_removed_mailbox, false, err);
 	if (rc == 0)
-		rc = each(w, &w->gone_users, SYNCLOG_UNUSER, sync_removed_user, false, err);
+		rc = each(w, &w->gone_users, SYNCLOG_UNUSER, one_gone_user, false, err);
 	return rc;
 }
 

@@ -1,9 +1,9 @@
 /* folders.c - a user, or a set of mailboxes: states of both sides, the plan, and its order.
  *
  *	repeat, at most three times:
- *		state there, state here --> decide_folders()
- *		RESERVE for what may have to be uploaded
- *		renames: then everything is looked at again
+ *		state here, state there; what is missing there asked for by its uniqueid; tombstones of what is only there
+ *		decide_folders() --> renames: then everything is looked at again
+ *	RESERVE for what may have to be uploaded
  *	updates, so that nothing is removed before what replaces it has arrived; then deletes
  *	quota roots, subscriptions, scripts, seen
  */
@@ -32,6 +32,8 @@ static void log_troubles(const struct folders_plan *plan)
 
 	for (size_t i = 0; i < plan->n_troubles; i++) {
 		const struct folders_trouble *t = &plan->troubles[i];
+		if (plan->n_renames && t->why != FOLDERS_CYCLE)
+			continue; /* told when the renames are through */
 		const struct state_mailbox *m = t->local ? t->local : t->replica;
 		bool fails = t->why == FOLDERS_OTHER_ID || t->why == FOLDERS_NAME_TAKEN;
 		log_event(fails ? LOG_ERR : LOG_NOTICE, "sync.folder.trouble",
@@ -76,7 +78,7 @@ static int send_renames(struct sync *s, const struct folders_plan *plan, struct 
 						      r->uidvalidity}};
 		sync_say(s, "RENAME %.*s -> %.*s (%.*s)", SPAN_ARG(r->oldname),
 			 SPAN_ARG(r->newname), SPAN_ARG(r->partition));
-		rc = link_call(s->link, &c, NULL, err);
+		rc = sync_order(s, &c, err);
 	}
 	return rc;
 }
@@ -89,7 +91,7 @@ static int send_deletes(struct sync *s, const struct folders_plan *plan, struct 
 		struct wire_command c = {.kind = WIRE_APPLY_UNMAILBOX,
 					 .u.name = plan->deletes.names[i]};
 		sync_say(s, "UNMAILBOX %.*s", SPAN_ARG(c.u.name));
-		rc = link_call(s->link, &c, NULL, err);
+		rc = sync_order(s, &c, err);
 		if (rc == US_ENOENT)
 			rc = 0;
 	}
@@ -99,7 +101,7 @@ static int send_deletes(struct sync *s, const struct folders_plan *plan, struct 
 /* A name that exists only for its children: its failure is none. */
 static int send_entry(struct sync *s, const struct folders_update *f, struct us_err *err)
 {
-	struct dlist_writer *w = link_begin(s->link, WIRE_APPLY_MAILBOX);
+	struct dlist_writer *w = link_begin(s->link, WIRE_APPLY_MAILBOX, s->local_only);
 	int rc;
 
 	wire_put_mailbox(w, f->local, WIRE_APPLY);
@@ -139,38 +141,48 @@ static bool is_same(const struct sync *s, const struct folders_update *f)
 
 	if (!f->replica)
 		return false;
-	decide_mailbox(f->local, f->replica, &s->options, /* first */ true, /* recounted */ false,
-		       &d);
+	decide_mailbox(f->local, f->replica, MAILBOX_ALL_SURE, &s->options, MAILBOX_FIRST, &d);
 	return d.step == MAILBOX_SAME && !d.take_uidvalidity && !d.take_raclmodseq &&
 	       !d.take_foldermodseq;
 }
 
-/* What each update would do. Mailboxes are opened one at a time: a user may have thousands. */
-static int look_ahead(struct updates *x, struct us_err *err)
+/* Entries are sent, equal mailboxes passed over. *left: how many there are beside those. */
+static int sort_out(struct updates *x, size_t *left, struct us_err *err)
 {
+	*left = 0;
 	for (size_t i = 0; i < x->plan->n_updates; i++) {
 		const struct folders_update *f = &x->plan->updates[i];
-		struct us_err why;
-		int rc;
-		x->items[i] = (struct order_item){.skip = true};
+		x->items[i] = (struct order_item){.skip = f->entry || is_same(x->s, f)};
+		if (!x->items[i].skip) {
+			update_init(&x->list[i], x->s, f, &x->plan->reserve_names, x->pool);
+			(*left)++;
+		}
 		if (f->entry) {
-			rc = send_entry(x->s, f, err);
+			int rc = send_entry(x->s, f, err);
 			if (rc < 0)
 				return rc;
-			continue;
 		}
-		if (is_same(x->s, f))
-			continue;
-		rc = update_begin(&x->list[i], x->s, f, &x->plan->reserve_names, x->pool, &why);
-		if (rc == 0)
-			rc = update_look_ahead(&x->list[i], &x->items[i], &why);
-		if (rc < 0) {
-			x->items[i].skip = true;
-			note_failure(&x->result, rc, &why);
-		}
-		update_end(&x->list[i]);
 	}
 	return 0;
+}
+
+/* What each update would do: of no interest if there is but one. Mailboxes are open one at a time: a user may have
+ * thousands. */
+static void look_ahead(struct updates *x, size_t left)
+{
+	for (size_t i = 0; i < x->plan->n_updates; i++) {
+		struct us_err why = US_ERR_INIT;
+		int rc;
+		if (x->items[i].skip)
+			continue;
+		if (left == 1) {
+			x->items[i].gains = true;
+			return;
+		}
+		rc = update_look_ahead(&x->list[i], &x->items[i], &why);
+		if (rc < 0)
+			note_failure(&x->result, rc, &why);
+	}
 }
 
 static int run_updates(struct updates *x, struct order *order, struct us_err *err)
@@ -180,10 +192,7 @@ static int run_updates(struct updates *x, struct order *order, struct us_err *er
 
 	while (order_next(order, &i, &part)) {
 		struct us_err why = US_ERR_INIT;
-		int rc = update_refresh(&x->list[i], false, &why);
-		if (rc == 0)
-			rc = update_run(&x->list[i], part, &why);
-		update_end(&x->list[i]);
+		int rc = update_run(&x->list[i], part, &why);
 		if (link_is_lost(rc)) {
 			if (err)
 				*err = why;
@@ -202,6 +211,7 @@ static int send_updates(struct sync *s, const struct folders_plan *plan, struct 
 {
 	struct updates x = {.s = s, .plan = plan, .pool = pool};
 	struct order order;
+	size_t left;
 	int rc;
 
 	x.list = pool_alloc(pool, us_mul_size(plan->n_updates + 1, sizeof(*x.list)));
@@ -209,9 +219,10 @@ static int send_updates(struct sync *s, const struct folders_plan *plan, struct 
 	if (plan->failed)
 		x.result.code = us_fail(&x.result.err, US_EMOVED, "%zu mailboxes are others there",
 					plan->failed);
-	rc = look_ahead(&x, err);
+	rc = sort_out(&x, &left, err);
 	if (rc < 0)
 		return rc;
+	look_ahead(&x, left);
 	order_init(&order, x.items, plan->n_updates, x.result.code < 0);
 	rc = run_updates(&x, &order, err);
 	if (rc == 0 && order_may_delete(&order))
@@ -228,34 +239,51 @@ static int add_item(void *ctx, const struct wire_item *item, struct us_err *err)
 	return wire_user_add(ctx, item, err);
 }
 
-static int ask(struct sync *s, const struct wire_command *c, struct pool *pool,
-	       struct state_user *out, struct us_err *err)
+static int ask(struct sync *s, const struct wire_command *c, struct wire_user *there,
+	       struct us_err *err)
 {
-	struct wire_user there = {.pool = pool};
-	struct link_reader reader = {.pool = pool, .item = add_item, .ctx = &there};
+	struct link_reader reader = {.pool = there->pool, .item = add_item, .ctx = there};
 	int rc = link_call(s->link, c, &reader, err);
 
-	*out = there.state;
 	return rc == US_ENOENT ? 0 : rc;
 }
 
+/* What both sides have. The replica is asked once more for what it did not name: it may have it under another name. */
+static int complete(struct sync *s, struct state_user *here, struct wire_user *there,
+		    struct us_err *err)
+{
+	struct wire_command c = {.kind = WIRE_GET_UNIQUEIDS};
+	struct wire_names only_there;
+	int rc = 0;
+
+	c.u.names = decide_unseen(here, &there->state, &s->options, there->pool);
+	if (c.u.names.n)
+		rc = ask(s, &c, there, err);
+	if (rc < 0)
+		return rc;
+	only_there = decide_only_there(here, &there->state, there->pool);
+	return local_tombstones(s->store, only_there.names, only_there.n, there->pool, here, err);
+}
+
 /* One look at both sides and what follows. 1: look again. */
-static int one_round(struct sync *s, const struct state_user *here, const struct state_user *there,
-		     bool may_delete, struct pool *pool, struct us_err *err)
+static int one_round(struct sync *s, struct state_user *here, struct wire_user *there,
+		     bool whole_user, struct us_err *err)
 {
 	struct decide_options options = s->options;
 	struct folders_plan plan;
-	int rc;
+	int rc = complete(s, here, there, err);
 
-	options.may_delete = may_delete;
-	decide_folders(here, there, &options, pool, &plan);
-	log_troubles(&plan);
-	rc = reserve_all(s, here, &plan, err);
-	if (rc == 0)
-		rc = send_renames(s, &plan, err);
 	if (rc < 0)
 		return rc;
-	return plan.again || plan.n_renames ? 1 : send_updates(s, &plan, pool, err);
+	options.whole_user = whole_user;
+	decide_folders(here, &there->state, &options, there->pool, &plan);
+	log_troubles(&plan);
+	if (plan.n_renames) {
+		rc = send_renames(s, &plan, err);
+		return rc < 0 ? rc : 1;
+	}
+	rc = reserve_all(s, here, &plan, err);
+	return rc == 0 ? send_updates(s, &plan, there->pool, err) : rc;
 }
 
 static int changed_during_sync(struct us_err *err)
@@ -265,36 +293,60 @@ static int changed_during_sync(struct us_err *err)
 
 /* ---- a user --------------------------------------------------------------------------------------- */
 
+/* Both sides of a user: 1, 0 if he is not here. */
+static int look_at_user(struct sync *s, struct span userid, struct pool *pool,
+			struct state_user *here, struct wire_user *there, struct us_err *err)
+{
+	struct wire_command get = {.kind = WIRE_GET_USER, .u.name = userid};
+	bool exists;
+	int rc = local_user(s->store, userid, s->options.sieve_mailbox, pool, here, &exists, err);
+
+	if (rc < 0 || !exists)
+		return rc;
+	*there = (struct wire_user){.pool = pool, .state.userid = userid};
+	rc = ask(s, &get, there, err);
+	return rc < 0 ? rc : 1;
+}
+
+/* What could not be done to a mailbox does not keep back the rest of the user. */
+static int rest_of_user(struct sync *s, const struct state_user *here,
+			const struct state_user *there, int folders, struct pool *pool,
+			struct us_err *err)
+{
+	struct us_err why = US_ERR_INIT;
+	int rc = meta_send(s, here, there, /* quotas */ true, pool, &why);
+
+	if (rc < 0 && (folders == 0 || link_is_lost(rc))) {
+		if (err)
+			*err = why;
+		return rc;
+	}
+	return folders;
+}
+
 static int user_rounds(struct sync *s, struct span userid, bool *exists, struct pool *pool,
 		       struct us_err *err)
 {
-	struct wire_command get = {.kind = WIRE_GET_USER, .u.name = userid};
-	struct state_user here, there;
-	struct us_err why;
-	int rc = local_settle_user(s->store, userid, err), meta;
+	struct state_user here;
+	struct wire_user there;
+	int rc = local_settle_user(s->store, userid, err);
 
+	*exists = true;
 	for (int round = 0; rc == 0 && round < FOLDERS_MOST_ROUNDS; round++) {
-		rc = local_user(s->store, userid, s->options.sieve_mailbox, pool, &here, exists,
-				err);
-		if (rc < 0 || !*exists)
+		rc = look_at_user(s, userid, pool, &here, &there, err);
+		*exists = rc != 0;
+		if (rc <= 0)
 			return rc;
 		if (round == 0)
 			sync_say(s, "USER %.*s", SPAN_ARG(userid));
-		rc = ask(s, &get, pool, &there, err);
-		if (rc == 0)
-			rc = one_round(s, &here, &there, /* may delete */ true, pool, err);
+		rc = one_round(s, &here, &there, /* whole_user */ true, err);
+		if (link_is_lost(rc))
+			return rc;
 		if (rc <= 0)
-			break;
+			return rest_of_user(s, &here, &there.state, rc, pool, err);
 		rc = 0;
-		if (round == FOLDERS_MOST_ROUNDS - 1)
-			return changed_during_sync(err);
 	}
-	if (link_is_lost(rc) || rc == US_ECHANGED)
-		return rc;
-	/* What could not be done to a mailbox does not keep back the rest of the user. */
-	there.userid = userid;
-	meta = meta_send(s, &here, &there, /* quotas */ true, pool, rc < 0 ? &why : err);
-	return rc < 0 && !link_is_lost(meta) ? rc : meta;
+	return rc < 0 ? rc : changed_during_sync(err);
 }
 
 int sync_user(struct sync *s, struct span userid, bool *exists, struct us_err *err)
@@ -316,22 +368,42 @@ static int mailbox_rounds(struct sync *s, const struct wire_names *names, struct
 			  struct us_err *err)
 {
 	struct wire_command get = {.kind = WIRE_GET_MAILBOXES};
-	struct state_user here = {0}, there;
 	int rc = local_settle_mailboxes(s->store, names->names, names->n, err);
 
 	for (int round = 0; rc == 0 && round < FOLDERS_MOST_ROUNDS; round++) {
+		struct state_user here = {0};
+		struct wire_user there = {.pool = pool};
 		rc = local_mailboxes(s->store, names->names, names->n, pool, &here, err);
 		if (rc < 0)
 			return rc;
 		get.u.names = decide_names(names, here.mailboxes, here.n_mailboxes, pool);
-		rc = ask(s, &get, pool, &there, err);
+		rc = ask(s, &get, &there, err);
 		if (rc == 0)
-			rc = one_round(s, &here, &there, /* may delete */ false, pool, err);
+			rc = one_round(s, &here, &there, /* whole_user */ false, err);
 		if (rc <= 0)
 			return rc;
 		rc = 0;
 	}
 	return rc < 0 ? rc : changed_during_sync(err);
+}
+
+/* Towards a replica that has no mailbox for scripts, such a name means the scripts of its owner. */
+static int send_scripts(struct sync *s, const struct wire_names *names, struct pool *pool,
+			struct us_err *err)
+{
+	struct buf id = BUF_INIT;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && !s->options.sieve_mailbox && i < names->n; i++) {
+		struct span name = names->names[i];
+		if (name.len < 7 || !span_is(span_from(name, name.len - 7), ".#sieve"))
+			continue;
+		buf_clear(&id);
+		if (mboxname_owner(name, store_config(s->store)->deletedprefix, &id))
+			rc = meta_scripts(s, pool_span(pool, buf_span(&id)), pool, err);
+	}
+	buf_free(&id);
+	return rc;
 }
 
 /* Owners' locks in sorted order, so that two clients cannot wait for each other. */
@@ -380,6 +452,8 @@ int sync_mailboxes(struct sync *s, const struct span *names, size_t n, struct us
 	}
 	if (rc == 0)
 		rc = mailbox_rounds(s, &all, o.pool, err);
+	if (rc == 0)
+		rc = send_scripts(s, &all, o.pool, err);
 	while (locked > 0)
 		sync_unlock(&o.locks[--locked]);
 	pool_free(&o.pool);
@@ -388,50 +462,45 @@ int sync_mailboxes(struct sync *s, const struct span *names, size_t n, struct us
 
 /* ---- removals ------------------------------------------------------------------------------------- */
 
-/* What is here under that name, or under a uniqueid the replica has: evidence against a removal. */
-static int local_evidence(struct sync *s, struct span name, const struct state_user *there,
-			  struct pool *pool, struct state_user *here, struct us_err *err)
+/* What speaks for or against removing these mailboxes of the replica: those of ours with their uniqueids, and tombstones. */
+static int evidence(struct sync *s, const struct state_user *there, struct pool *pool,
+		    struct state_user *here, struct us_err *err)
 {
-	struct span *names = pool_alloc(pool, us_mul_size(there->n_mailboxes + 1, sizeof(*names)));
-	size_t n = 0;
-	int rc = 0;
+	struct state_user nobody = {0};
+	struct wire_names ids = decide_only_there(&nobody, there, pool);
+	int rc = local_by_uniqueid(s->store, ids.names, ids.n, pool, here, err);
 
-	if (name.len)
-		names[n++] = name;
-	for (size_t i = 0; rc >= 0 && i < there->n_mailboxes; i++) {
-		struct buf found = BUF_INIT;
-		rc = mailbox_name_of_uniqueid(s->store, there->mailboxes[i].uniqueid, &found, err);
-		if (rc > 0)
-			names[n++] = pool_span(pool, buf_span(&found));
-		buf_free(&found);
-	}
-	return rc < 0 ? rc : local_mailboxes(s->store, names, n, pool, here, err);
+	return rc == 0 ? local_tombstones(s->store, ids.names, ids.n, pool, here, err) : rc;
+}
+
+static void log_refusal(const char *what, struct span name)
+{
+	log_event(LOG_NOTICE, "sync.removal.refused",
+		  LF_TEXT("SYNCNOTICE: attempt to remove without a tombstone"),
+		  LF_STR("action", what), LF_SPAN("object", name));
 }
 
 static int remove_mailbox(struct sync *s, struct span name, struct pool *pool, struct us_err *err)
 {
 	struct wire_command get = {.kind = WIRE_GET_MAILBOXES, .u.names = {&name, 1}};
 	struct wire_command c = {.kind = WIRE_APPLY_UNMAILBOX, .u.name = name};
-	struct state_user here = {0}, there;
+	struct state_user here = {0};
+	struct wire_user there = {.pool = pool};
 	int rc = local_settle_mailboxes(s->store, &name, 1, err);
 
 	if (rc == 0)
-		rc = ask(s, &get, pool, &there, err);
-	if (rc < 0 || !there.n_mailboxes)
+		rc = ask(s, &get, &there, err);
+	if (rc < 0 || !there.state.n_mailboxes || decide_is_entry(&there.state.mailboxes[0]))
 		return rc;
-	rc = local_evidence(s, name, &there, pool, &here, err);
-	if (rc == 0)
-		rc = local_tombstones(s->store, name, pool, &here, err);
+	rc = evidence(s, &there.state, pool, &here, err);
 	if (rc < 0)
 		return rc;
-	if (!decide_may_unmailbox(&here, &there.mailboxes[0])) {
-		log_event(LOG_NOTICE, "sync.unmailbox.refused",
-			  LF_TEXT("SYNCNOTICE: attempt to UNMAILBOX without a tombstone"),
-			  LF_SPAN("mailbox", name));
+	if (!decide_may_unmailbox(&here, &there.state.mailboxes[0])) {
+		log_refusal("UNMAILBOX", name);
 		return 0;
 	}
 	sync_say(s, "UNMAILBOX %.*s", SPAN_ARG(name));
-	rc = link_call(s->link, &c, NULL, err);
+	rc = sync_order(s, &c, err);
 	return rc == US_ENOENT ? 0 : rc;
 }
 
@@ -444,35 +513,56 @@ int sync_removed_mailbox(struct sync *s, struct span name, struct us_err *err)
 	return rc;
 }
 
-static int remove_user(struct sync *s, struct span userid, struct pool *pool, struct us_err *err)
+/* Does the replica have anything of him that UNUSER would remove? */
+static bool has_anything(const struct sync *s, const struct state_user *there)
 {
-	struct wire_command get = {.kind = WIRE_GET_USER, .u.name = userid};
+	for (size_t i = 0; i < there->n_mailboxes; i++)
+		if (!mboxname_is_deleted(there->mailboxes[i].name,
+					 store_config(s->store)->deletedprefix))
+			return true;
+	return there->n_subscriptions || there->n_seen || there->n_sieve;
+}
+
+static int remove_user(struct sync *s, struct span userid, bool only_if_there, struct pool *pool,
+		       struct us_err *err)
+{
+	struct wire_command user = {.kind = WIRE_GET_USER, .u.name = userid};
+	struct wire_command meta = {.kind = WIRE_GET_META, .u.name = userid};
 	struct wire_command c = {.kind = WIRE_APPLY_UNUSER, .u.name = userid};
-	struct state_user here, there, evidence = {0};
-	bool exists;
+	struct wire_user there = {.pool = pool}, rest = {.pool = pool};
+	struct state_user here;
+	bool exists = false;
 	int rc = local_settle_user(s->store, userid, err);
 
 	if (rc == 0)
 		rc = local_user(s->store, userid, true, pool, &here, &exists, err);
 	if (rc < 0 || exists)
 		return rc;
-	rc = ask(s, &get, pool, &there, err);
-	if (rc == 0)
-		rc = local_evidence(s, SPAN_NULL, &there, pool, &evidence, err);
-	if (rc < 0 || !decide_may_unuser(&evidence, &there))
+	rc = ask(s, &user, &there, err);
+	if (rc == 0 && only_if_there)
+		rc = ask(s, &meta, &rest, err);
+	if (rc < 0 ||
+	    (only_if_there && !has_anything(s, &there.state) && !has_anything(s, &rest.state)))
 		return rc;
+	rc = evidence(s, &there.state, pool, &here, err);
+	if (rc < 0)
+		return rc;
+	if (!decide_may_unuser(&here, &there.state, s->options.deletedprefix)) {
+		log_refusal("UNUSER", userid);
+		return 0;
+	}
 	sync_say(s, "UNUSER %.*s", SPAN_ARG(userid));
-	rc = link_call(s->link, &c, NULL, err);
+	rc = sync_order(s, &c, err);
 	return rc == US_ENOENT ? 0 : rc;
 }
 
-int sync_removed_user(struct sync *s, struct span userid, struct us_err *err)
+int sync_removed_user(struct sync *s, struct span userid, bool only_if_there, struct us_err *err)
 {
 	struct pool *pool = pool_new();
 	int lock, rc = sync_lock(s, userid, &lock, err);
 
 	if (rc == 0)
-		rc = remove_user(s, userid, pool, err);
+		rc = remove_user(s, userid, only_if_there, pool, err);
 	sync_unlock(&lock);
 	pool_free(&pool);
 	return rc;

@@ -5,7 +5,8 @@
  *	our records, under the mailbox lock: nothing may change between the decision and what follows from it
  *	messages that only the replica has: GET FETCH, staged here
  *	one commit: rewrites, expunges, copies, appends
- *	APPLY EXPUNGE for UIDs that must go there: what replaces them is durable here
+ *	what got a new UID goes over
+ *	APPLY EXPUNGE for UIDs that must go there: what replaces them is durable on both sides
  */
 #include <stdlib.h>
 #include <string.h>
@@ -350,23 +351,41 @@ static int expunge_there(struct full *f, struct us_err *err)
 	return f->plan.expunge.n ? link_call(f->u->s->link, &c, NULL, err) : 0;
 }
 
-static int compare(struct full *f, struct us_err *err)
+static int compare_locked(struct full *f, struct us_err *err)
 {
-	int rc = ask_replica(f, err);
+	int rc = read_local(f, err);
 
-	if (rc == 0)
-		rc = update_refresh(f->u, false, err);
-	if (rc == 0)
-		rc = mailbox_lock(f->u->m, err);
-	if (rc == 0)
-		rc = read_local(f, err);
 	if (rc < 0)
 		return rc;
 	decide_full(&f->local, &f->replica, f->pool, &f->plan);
+	if (f->plan.no_room)
+		return us_fail(err, US_ELIMIT, "there are no UIDs left");
 	rc = fetch_all(f, err);
+	return rc == 0 ? change_ours(f, err) : rc;
+}
+
+static int compare(struct full *f, struct us_err *err)
+{
+	struct update *u = f->u;
+	int rc = ask_replica(f, err);
+
 	if (rc == 0)
-		rc = change_ours(f, err);
-	mailbox_unlock(f->u->m);
+		rc = update_refresh(u, err);
+	if (rc == 0)
+		rc = mailbox_lock(u->m, err);
+	if (rc == 0) {
+		rc = compare_locked(f, err);
+		mailbox_unlock(u->m);
+	}
+	if (rc == 0)
+		rc = update_refresh(u, err);
+	if (rc < 0)
+		return rc;
+	u->replica = f->replica;
+	u->there = true;
+	u->on_the_way = false;
+	u->sure = MAILBOX_ALL_SURE;
+	rc = update_send_additions(u, err);
 	return rc == 0 ? expunge_there(f, err) : rc;
 }
 

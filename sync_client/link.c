@@ -1,6 +1,7 @@
 /* link.c - opening a link (csync-protocol 2.2 to 2.8); see link.h. */
 #include "sync_client/link.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -103,7 +104,7 @@ static int read_greeting(struct link *link, bool may_be_imap, struct us_err *err
 
 static int start_tls(struct link *link, struct us_err *err)
 {
-	const struct link_config *c = link->config;
+	const struct link_config *c = &link->config;
 	struct tls_config config = {.cert = c->tls_cert,
 				    .key = c->tls_key,
 				    .ca_file = c->tls_ca_file,
@@ -177,7 +178,7 @@ static int exchange(struct link *link, struct sasl_cli *sasl, struct span tag, b
 		rc = wire_parse_answer(buf_span(&line), tag, NULL, err);
 		if (rc == 0)
 			rc = sasl_cli_finish(sasl, SPAN_NULL, err);
-		else if (!link_is_lost(rc))
+		else if (rc != US_ECLOSED)
 			rc = us_fail(err, US_EAUTH, "the replica does not let us in: %.100s",
 				     line.data);
 	}
@@ -198,6 +199,7 @@ static int begin_login(struct link *link, struct sasl_cli *sasl, struct us_err *
 
 	if (rc < 0)
 		return rc;
+	stream_set_secret(link->stream, true);
 	tag = link_next_tag(link, 'A');
 	send_now = has_initial;
 	stream_printf(link->stream, "%.*s%sAUTHENTICATE %s%s", SPAN_ARG(tag), tag.len ? " " : "",
@@ -208,6 +210,7 @@ static int begin_login(struct link *link, struct sasl_cli *sasl, struct us_err *
 		stream_write_str(link->stream, "=");
 	stream_write_str(link->stream, "\r\n");
 	rc = exchange(link, sasl, tag, send_now, &initial, err);
+	stream_set_secret(link->stream, false);
 	buf_wipe(&initial);
 	buf_free(&initial);
 	return rc;
@@ -215,7 +218,7 @@ static int begin_login(struct link *link, struct sasl_cli *sasl, struct us_err *
 
 static int try_login(struct link *link, struct us_err *err)
 {
-	const struct link_config *c = link->config;
+	const struct link_config *c = &link->config;
 	struct stream_tls_info tls = {0};
 	struct connect_target target;
 	struct sasl_cli_config config = {.service = link->imap ? "imap" : "csync",
@@ -258,7 +261,7 @@ static int log_in(struct link *link, struct us_err *err)
 
 static int compress(struct link *link, struct us_err *err)
 {
-	bool wanted = link->config->need_compress || !link->local;
+	bool wanted = link->config.need_compress || !link->local;
 	int rc = US_ENOTSUP;
 
 	if (link->deflate_offered && wanted && !link->imap) {
@@ -270,7 +273,7 @@ static int compress(struct link *link, struct us_err *err)
 	}
 	if (rc == 0 || link_is_lost(rc))
 		return rc;
-	return link->config->need_compress ? US_ENOTSUP : 0;
+	return link->config.need_compress ? US_ENOTSUP : 0;
 }
 
 static int tell_capabilities(struct link *link, struct us_err *err)
@@ -283,8 +286,8 @@ static int tell_capabilities(struct link *link, struct us_err *err)
 	/* The first command shows whether we are an administrator there. */
 	if (rc == US_EPERM)
 		return us_fail(err, US_EAUTH, "%s is no administrator of the replica",
-			       link->config->authname ? link->config->authname : "nobody");
-	if (rc == 0 && link->config->force)
+			       link->config.authname ? link->config.authname : "nobody");
+	if (rc == 0 && link->config.force)
 		rc = link_call(link, &force, NULL, err);
 	return rc;
 }
@@ -295,7 +298,7 @@ static int settle_in(struct link *link, const struct connect_target *target, str
 	int rc = implicit ? start_tls(link, err) : 0;
 
 	if (rc == 0)
-		rc = read_greeting(link, link->config->try_imap, err);
+		rc = read_greeting(link, link->config.try_imap, err);
 	if (rc == 0 && link->imap && !link->mechs.len)
 		rc = link_simple(link, 'C', "CAPABILITY", note_imap_line, err);
 	if (rc == 0 && !target->noauth && !target->local)
@@ -315,11 +318,26 @@ static bool is_this_machine(const struct connect_target *target)
 	       span_starts(target->host, "127.") || span_is(target->host, "::1");
 }
 
+struct link *link_over(const struct link_config *config, struct stream *stream)
+{
+	struct link *link = us_calloc(1, sizeof(*link));
+
+	link->config = *config;
+	link->fd = -1;
+	link->stream = stream;
+	buf_init(&link->mechs, 0);
+	buf_init(&link->out, 0);
+	dlist_lexer_init(&link->lexer, link_source(link), NULL);
+	if (config->wire_dump)
+		stream_set_telemetry(stream, fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0));
+	return link;
+}
+
 static int connect_to(const struct link_config *config, const char *port, bool may_be_imap,
 		      struct link **out, struct us_err *err)
 {
 	struct stream_config settings = STREAM_CONFIG_DEFAULT;
-	struct link_config *own;
+	struct link_config own = *config;
 	struct connect_target target;
 	struct link *link;
 	int fd = -1, rc = connect_parse(span_of(config->target), &target, err);
@@ -331,17 +349,10 @@ static int connect_to(const struct link_config *config, const char *port, bool m
 	connect_limit_silence(fd, config->silence_ms);
 	settings.read_timeout_ms = settings.write_timeout_ms = config->answer_ms;
 	settings.stop = config->stop;
-	link = us_calloc(1, sizeof(*link));
-	own = us_malloc(sizeof(*own));
-	*own = *config;
-	own->try_imap = may_be_imap;
-	link->config = own;
+	own.try_imap = may_be_imap;
+	link = link_over(&own, stream_new(fd, fd, &settings));
 	link->fd = fd;
-	link->stream = stream_new(fd, fd, &settings);
 	link->local = is_this_machine(&target);
-	buf_init(&link->mechs, 0);
-	buf_init(&link->out, 0);
-	dlist_lexer_init(&link->lexer, stream_source(link->stream), NULL);
 	rc = settle_in(link, &target, err);
 	if (rc < 0)
 		link_close(&link);
@@ -371,14 +382,14 @@ void link_close(struct link **linkp)
 	if (!link)
 		return;
 	stream_set_read_timeout(link->stream, 1000);
-	(void)link_simple(link, 'Q', link->imap ? "LOGOUT" : "EXIT", NULL,
-			  &err); /* politeness only */
+	if (!link->broken)
+		(void)link_simple(link, 'Q', link->imap ? "LOGOUT" : "EXIT", NULL,
+				  &err); /* politeness only */
 	dlist_lexer_fini(&link->lexer);
 	stream_free(&link->stream);
 	tls_context_free(&link->tls);
 	buf_free(&link->mechs);
 	buf_free(&link->out);
-	free((void *)link->config);
 	free(link);
 	*linkp = NULL;
 }

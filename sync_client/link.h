@@ -34,7 +34,7 @@ struct link_config {
 	const char *tls_cert, *tls_key, *tls_ca_file, *tls_ca_dir, *tls_versions, *tls_ciphers;
 	struct sasl_cli_library *sasl;
 	const volatile sig_atomic_t *stop;
-	bool wire_dump; /* -v -v: every line on standard error */
+	bool wire_dump; /* -v -v: what goes over the wire on standard error, but for passwords */
 };
 
 /* US_EAUTH: not let in, for good as long as nothing is changed; US_ENOTSUP: -z, and no compression. Other codes: try again later. */
@@ -57,14 +57,14 @@ struct link_reader {
 	const struct wire_file_sink *files;
 };
 
-/* Send a command and read its answer. 0: OK. Else what the replica said (wire_answer.h), or US_ECLOSED, US_ETIMEOUT, US_EIO: the link
- * is of no more use (link_is_lost()). */
+/* Send a command and read its answer. 0: OK. Else what the replica said (wire_answer.h), what the reader's own functions gave, or
+ * US_ELINK: the link is of no more use. */
 int link_call(struct link *link, const struct wire_command *command,
 	      const struct link_reader *reader, struct us_err *err);
 
 /* The same for the two that stream. begin gives the writer; after each large piece link_push(); for a file's octets
  * link_send_file() right after dlist_put_file(); then end, which reads the answer. */
-struct dlist_writer *link_begin(struct link *link, enum wire_kind kind);
+struct dlist_writer *link_begin(struct link *link, enum wire_kind kind, bool local);
 void link_push(struct link *link);
 int link_send_file(struct link *link, int fd, uint64_t size, struct us_err *err);
 int link_end(struct link *link, const struct link_reader *reader, struct us_err *err);

@@ -9,7 +9,7 @@
 struct tls_context;
 
 struct link {
-	const struct link_config *config;
+	struct link_config config;
 	struct stream *stream;
 	int fd; /* its socket, to be watched */
 	struct tls_context *tls;
@@ -19,12 +19,17 @@ struct link {
 	bool local;       /* a Unix socket or this machine: nothing to gain by compressing */
 	struct buf mechs; /* offered, blanks between */
 	unsigned long tag;
-	char tag_text[24];
+	char tag_text[40];
 	struct buf out;
 	struct dlist_writer writer;
 	uint64_t sent, received; /* told already */
+	/* The connection is of no more use, and why: set wherever it shows. What is read then is no answer. */
+	bool broken;
+	struct us_err why;
 };
 
+/* A link over a stream, which becomes its own; nothing is said on it yet. Tests put a pipe in memory under it. */
+struct link *link_over(const struct link_config *config, struct stream *stream);
 /* The tag of the next command; "" over csync. */
 struct span link_next_tag(struct link *link, char letter);
 struct span link_sync_prefix(struct link *link);
@@ -32,6 +37,9 @@ int link_line(struct link *link, struct buf *line, struct us_err *err);
 /* Send a line and read lines up to its answer; untagged ones go to fn (may be NULL). 0, or what was answered. */
 int link_simple(struct link *link, char letter, const char *command,
 		void (*fn)(struct link *link, struct span line), struct us_err *err);
-void link_dump(struct link *link, char direction, struct span text);
+/* What comes in, for the lexer: link->stream, noting when it breaks. */
+struct dlist_source link_source(struct link *link);
+/* A result for the caller: US_ELINK and the reason if the link is broken, else rc as it is. */
+int link_result(struct link *link, int rc, struct us_err *err);
 
 #endif

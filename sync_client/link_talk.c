@@ -9,14 +9,52 @@
 
 bool link_is_lost(int code)
 {
-	return code == US_ECLOSED || code == US_ETIMEOUT || code == US_EIO;
+	return code == US_ELINK;
 }
 
-void link_dump(struct link *link, char direction, struct span text)
+/* ---- a connection that breaks --------------------------------------------------------------------- */
+
+/* Note what the stream gave: 0 is its end, a negative code its failure. */
+static int note_break(struct link *link, int rc, struct us_err *err)
 {
-	if (link->config->wire_dump)
-		fprintf(stderr, "%c %.*s%s", direction, SPAN_ARG(text),
-			text.len && text.ptr[text.len - 1] == '\n' ? "" : "\n");
+	if (rc > 0 || link->broken)
+		return rc;
+	if (rc == 0)
+		rc = us_fail(err, US_ECLOSED, "the replica closed the connection");
+	link->broken = true;
+	link->why.code = US_ELINK;
+	snprintf(link->why.text, sizeof(link->why.text), "%s", err ? err->text : us_err_text(rc));
+	return rc;
+}
+
+int link_result(struct link *link, int rc, struct us_err *err)
+{
+	if (!link->broken)
+		return rc;
+	if (err)
+		*err = link->why;
+	return US_ELINK;
+}
+
+static int source_peek(void *ctx, struct span *out, struct us_err *err)
+{
+	struct link *link = ctx;
+	struct us_err why = US_ERR_INIT;
+	int rc = note_break(link, stream_peek(link->stream, out, &why), &why);
+
+	if (rc < 0 && err)
+		*err = why;
+	return rc;
+}
+
+static void source_take(void *ctx, size_t n)
+{
+	stream_take(((struct link *)ctx)->stream, n);
+}
+
+struct dlist_source link_source(struct link *link)
+{
+	return (struct dlist_source){source_peek, source_take, link};
 }
 
 /* ---- tags -------------------------------------------------------------------------------------- */
@@ -52,13 +90,26 @@ static struct span expected_tag(const struct link *link)
 
 int link_line(struct link *link, struct buf *line, struct us_err *err)
 {
-	int rc = stream_line(link->stream, MOST_LINE, line, err);
+	struct us_err why = US_ERR_INIT;
+	int rc = note_break(link, stream_line(link->stream, MOST_LINE, line, &why), &why);
 
-	if (rc == 0)
-		return us_fail(err, US_ECLOSED, "the replica closed the connection");
-	if (rc > 0)
-		link_dump(link, '<', buf_span(line));
-	return rc;
+	return rc > 0 ? rc : link_result(link, rc, err);
+}
+
+/* The last line of an answer. "BYE": the replica ends, whatever it was asked. */
+static int judge(struct link *link, struct span line, struct span tag, struct us_err *err)
+{
+	struct us_err why = US_ERR_INIT;
+	int rc = wire_parse_answer(line, tag, NULL, &why);
+
+	if (rc == US_ECLOSED) {
+		why.code = US_ELINK;
+		link->why = why;
+		link->broken = true;
+	}
+	if (rc < 0 && err)
+		*err = why;
+	return link_result(link, rc, err);
 }
 
 int link_simple(struct link *link, char letter, const char *command,
@@ -69,10 +120,9 @@ int link_simple(struct link *link, char letter, const char *command,
 	int rc;
 
 	stream_printf(link->stream, "%.*s%s%s\r\n", SPAN_ARG(tag), tag.len ? " " : "", command);
-	link_dump(link, '>', span_of(command));
 	while ((rc = link_line(link, &line, err)) > 0) {
 		if (line.data[0] != '*') {
-			rc = wire_parse_answer(buf_span(&line), tag, NULL, err);
+			rc = judge(link, buf_span(&line), tag, err);
 			break;
 		}
 		if (fn)
@@ -84,27 +134,22 @@ int link_simple(struct link *link, char letter, const char *command,
 
 /* ---- answers ----------------------------------------------------------------------------------- */
 
+/* One untagged line, to its end even if it makes no sense. */
 static int take_item(struct link *link, const struct link_reader *reader, struct us_err *err)
 {
-	struct pool *scratch = reader && reader->pool ? NULL : pool_new();
+	struct pool *scratch = reader->pool ? NULL : pool_new();
 	struct wire_item item;
+	struct us_err ignored;
 	int rc;
 
 	dlist_lexer_restart(&link->lexer);
-	rc = wire_read_item(&link->lexer, scratch ? scratch : reader->pool,
-			    reader ? reader->records : NULL, reader ? reader->files : NULL, &item,
-			    err);
-	if (rc == 0 && reader && reader->item)
+	rc = wire_read_item(&link->lexer, scratch ? scratch : reader->pool, reader->records,
+			    reader->files, &item, err);
+	if (rc == 0 && reader->item)
 		rc = reader->item(reader->ctx, &item, err);
-	if (rc < 0 && !link_is_lost(rc) && !link->lexer.ended) {
-		struct us_err lost;
-		int skipped = dlist_skip_line(&link->lexer, &lost);
-		if (skipped < 0) {
-			if (err)
-				*err = lost;
-			rc = skipped;
-		}
-	}
+	if (rc < 0 && !link->broken && !link->lexer.ended)
+		(void)dlist_skip_line(&link->lexer,
+				      &ignored); /* if that fails the link is broken */
 	if (scratch)
 		pool_free(&scratch);
 	return rc;
@@ -113,43 +158,34 @@ static int take_item(struct link *link, const struct link_reader *reader, struct
 /* An answer with a line that makes no sense is read to its end, and dropped as a whole. */
 static int read_answer(struct link *link, const struct link_reader *reader, struct us_err *err)
 {
-	struct us_err bad = US_ERR_INIT;
+	static const struct link_reader deaf = {.pool = NULL};
+	struct us_err bad = US_ERR_INIT, later;
 	struct buf line = BUF_INIT;
 	struct span shown;
-	int rc;
+	int rc, bad_code = 0;
 
-	for (;;) {
-		rc = stream_peek(link->stream, &shown, err);
-		if (rc == 0)
-			rc = us_fail(err, US_ECLOSED, "the replica closed the connection");
-		if (rc < 0)
-			return rc;
-		if (shown.ptr[0] != '*')
-			break;
-		rc = take_item(link, reader, bad.code ? NULL : &bad);
-		if (link_is_lost(rc)) {
-			if (err)
-				*err = bad;
-			return rc;
-		}
+	while ((rc = source_peek(link, &shown, err)) > 0 && shown.ptr[0] == '*' && !link->broken) {
+		int taken = take_item(link, reader ? reader : &deaf, bad_code < 0 ? &later : &bad);
+		if (taken < 0 && bad_code == 0)
+			bad_code = taken;
 	}
-	rc = link_line(link, &line, err);
+	if (rc > 0 && !link->broken)
+		rc = link_line(link, &line, err);
 	if (rc > 0)
-		rc = wire_parse_answer(buf_span(&line), expected_tag(link), NULL, err);
+		rc = judge(link, buf_span(&line), expected_tag(link), err);
 	buf_free(&line);
-	if (rc == 0 && bad.code) {
+	if (rc == 0 && bad_code < 0) {
 		if (err)
 			*err = bad;
-		rc = bad.code;
+		rc = bad_code;
 	}
-	return rc;
+	return link_result(link, rc, err);
 }
 
 /* ---- commands ---------------------------------------------------------------------------------- */
 
 void link_push(struct link *link)
 {
-	link_dump(link, '>', buf_span(&link->out));
 	stream_write(link->stream, link->out.data, link->out.len);
 	buf_clear(&link->out);
 }
@@ -166,20 +202,24 @@ int link_call(struct link *link, const struct wire_command *command,
 	return read_answer(link, reader, err);
 }
 
-struct dlist_writer *link_begin(struct link *link, enum wire_kind kind)
+struct dlist_writer *link_begin(struct link *link, enum wire_kind kind, bool local)
 {
 	struct span prefix = link_sync_prefix(link);
 
 	buf_clear(&link->out);
 	link->writer = dlist_writer(&link->out, true);
-	wire_begin_command(&link->writer, prefix, kind, false);
+	wire_begin_command(&link->writer, prefix, kind, local);
 	return &link->writer;
 }
 
 int link_send_file(struct link *link, int fd, uint64_t size, struct us_err *err)
 {
+	int rc;
+
 	link_push(link);
-	return stream_send_file(link->stream, fd, 0, size, err);
+	rc = stream_send_file(link->stream, fd, 0, size, err);
+	/* Half a file is out, or none where one was promised: the command cannot be ended any more. */
+	return rc < 0 ? link_result(link, note_break(link, rc, err), err) : rc;
 }
 
 int link_end(struct link *link, const struct link_reader *reader, struct us_err *err)

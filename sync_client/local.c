@@ -79,40 +79,58 @@ int local_mailboxes(struct store *store, const struct span *names, size_t n, str
 	return rc < 0 ? rc : 0;
 }
 
-struct tombstones {
-	struct store *store;
-	struct pool *pool;
-	struct state_tombstone *items;
-	size_t n, cap;
-};
-
-static int note_tombstone(void *ctx, struct span uniqueid, const struct tombstone_row *row,
-			  struct us_err *err UNUSED)
+int local_by_uniqueid(struct store *store, const struct span *ids, size_t n, struct pool *pool,
+		      struct state_user *out, struct us_err *err)
 {
-	struct tombstones *t = ctx;
+	struct span *names = pool_alloc(pool, us_mul_size(n + 1, sizeof(*names)));
+	struct buf name = BUF_INIT;
+	size_t found = 0;
+	int rc = 0;
 
-	us_grow(&t->items, t->n, &t->cap, sizeof(t->items[0]));
-	t->items[t->n++] = (struct state_tombstone){.uniqueid = pool_span(t->pool, uniqueid),
-						    .name = pool_span(t->pool, row->name),
-						    .uidvalidity = row->uidvalidity,
-						    .modseq = row->modseq,
-						    .time = row->time};
-	return 0;
+	for (size_t i = 0; rc >= 0 && i < n; i++) {
+		buf_clear(&name);
+		rc = mailbox_name_of_uniqueid(store, ids[i], &name, err);
+		if (rc > 0)
+			names[found++] = pool_span(pool, buf_span(&name));
+	}
+	buf_free(&name);
+	return rc < 0 ? rc : local_mailboxes(store, names, found, pool, out, err);
 }
 
-int local_tombstones(struct store *store, struct span prefix, struct pool *pool,
+/* 1 and *out filled, 0 if that mailbox is here or nothing is known of it. */
+static int one_tombstone(struct store *store, struct span id, struct pool *pool,
+			 struct state_tombstone *out, struct us_err *err)
+{
+	struct tombstone_row row;
+	struct buf name = BUF_INIT;
+	int rc = mailbox_name_of_uniqueid(store, id, &name, err);
+
+	buf_free(&name);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	rc = folder_tombstone(store, id, pool, &row, err);
+	if (rc > 0)
+		*out = (struct state_tombstone){.uniqueid = id,
+						.name = row.name,
+						.uidvalidity = row.uidvalidity,
+						.modseq = row.modseq,
+						.time = row.time};
+	return rc;
+}
+
+int local_tombstones(struct store *store, const struct span *ids, size_t n, struct pool *pool,
 		     struct state_user *out, struct us_err *err)
 {
-	struct tombstones t = {.store = store, .pool = pool};
-	struct state_tombstone *kept;
-	int rc = folder_list_tombstones(store, prefix, note_tombstone, &t, err);
+	struct state_tombstone *list = pool_alloc(pool, us_mul_size(n + 1, sizeof(*list)));
+	size_t found = 0;
+	int rc = 0;
 
-	kept = pool_alloc(pool, us_mul_size(t.n ? t.n : 1, sizeof(*kept)));
-	if (t.n)
-		memcpy(kept, t.items, t.n * sizeof(*kept));
-	free(t.items);
-	out->tombstones = kept;
-	out->n_tombstones = t.n;
+	for (size_t i = 0; rc >= 0 && i < n; i++) {
+		rc = one_tombstone(store, ids[i], pool, &list[found], err);
+		found += rc > 0;
+	}
+	out->tombstones = list;
+	out->n_tombstones = found;
 	return rc < 0 ? rc : 0;
 }
 
@@ -178,8 +196,6 @@ int local_user(struct store *store, struct span userid, bool sieve_mailbox, stru
 		rc = add_quotas(store, pool, &u, err);
 	if (rc == 0)
 		rc = add_meta(store, sieve_mailbox, pool, &u, err);
-	if (rc == 0)
-		rc = local_tombstones(store, buf_span(&inbox), pool, &u, err);
 	*exists = has_inbox(&u, buf_span(&inbox));
 	*out = u;
 	buf_free(&inbox);

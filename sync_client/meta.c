@@ -131,6 +131,23 @@ static int meta_locked(struct sync *s, struct span userid, bool *exists, struct 
 	return rc == 0 ? meta_send(s, &here, &there.state, /* quotas */ false, pool, err) : rc;
 }
 
+int meta_scripts(struct sync *s, struct span userid, struct pool *pool, struct us_err *err)
+{
+	struct wire_command c = {.kind = WIRE_GET_META, .u.name = userid};
+	struct wire_user there = {.pool = pool, .state.userid = userid};
+	struct link_reader reader = {.pool = pool, .item = add_item, .ctx = &there};
+	struct state_user here = {.userid = userid};
+	struct meta_plan plan;
+	int rc = scripts_list(s->store, userid, pool, &here.sieve, &here.n_sieve, err);
+
+	if (rc == 0)
+		rc = link_call(s->link, &c, &reader, err);
+	if (rc < 0)
+		return rc;
+	decide_sieve(&here, &there.state, pool, &plan);
+	return send_plan(s, &plan, pool, err);
+}
+
 int sync_meta(struct sync *s, struct span userid, bool *exists, struct us_err *err)
 {
 	bool ignored;

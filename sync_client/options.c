@@ -16,7 +16,7 @@ const char *options_usage(void)
 	       "       sync_client -A [options] [prefix ...]\n"
 	       "       sync_client -r | -R [-1] [options]\n"
 	       "options: [-C imapd.conf] [-S server] [-n channel] [-f file] [-F shutdown-file]\n"
-	       "         [-p partition] [-t seconds] [-d seconds] [-w seconds] [-lNoOvz]\n";
+	       "         [-p partition] [-t seconds] [-d seconds] [-w seconds] [-alLNoOvz]\n";
 }
 
 static int seconds(const char *text, int letter, long *out, struct us_err *err)
@@ -39,8 +39,9 @@ static int mode(struct options *o, enum options_mode wanted, struct us_err *err)
 
 static int flag(struct options *o, int letter, struct us_err *err)
 {
-	bool *flags[128] = {['1'] = &o->one_pass, ['o'] = &o->once,	['O'] = &o->no_copyback,
-			    ['N'] = &o->no_wait,  ['z'] = &o->compress, ['l'] = &o->log_actions};
+	bool *flags[128] = {['1'] = &o->one_pass,   ['o'] = &o->once,     ['O'] = &o->no_copyback,
+			    ['N'] = &o->no_wait,    ['z'] = &o->compress, ['l'] = &o->log_actions,
+			    ['L'] = &o->local_only, ['a'] = &o->archive};
 
 	if (letter == 'v')
 		o->verbose++;
@@ -97,7 +98,8 @@ static int one_option(struct options *o, int letter, const char *value, struct u
 
 static int check(const struct options *o, struct us_err *err)
 {
-	bool wants_names = o->mode == MODE_USERS || o->mode == MODE_MAILBOXES || o->mode == MODE_META;
+	bool wants_names =
+		o->mode == MODE_USERS || o->mode == MODE_MAILBOXES || o->mode == MODE_META;
 
 	if (o->mode == MODE_NONE)
 		return us_fail(err, US_EINVAL, "one of -u, -m, -s, -A, -r and -R is wanted");
@@ -116,7 +118,7 @@ int options_read(int argc, char **argv, struct options *out, struct us_err *err)
 
 	*out = (struct options){.channel = "", .restart_s = 600, .delay_s = -1};
 	opterr = 0;
-	while (rc == 0 && (letter = getopt(argc, argv, "C:umsArR1n:f:S:F:d:t:w:p:zlvoON")) != -1)
+	while (rc == 0 && (letter = getopt(argc, argv, "C:umsAarR1n:f:S:F:d:t:w:p:zlLvoON")) != -1)
 		rc = one_option(out, letter, optarg, err);
 	if (rc < 0)
 		return rc;

@@ -18,24 +18,26 @@ enum options_mode {
 /* Everything points into argv. */
 struct options {
 	enum options_mode mode;
-	const char *config;   /* -C */
-	const char *server;   /* -S */
-	const char *channel;  /* -n; "" without */
-	const char *file;     /* -f */
-	const char *shutdown; /* -F */
-	const char *partition;/* -p */
-	bool background;      /* -r rather than -R */
-	bool one_pass;        /* -1 */
-	bool once;            /* -o: connect once */
-	bool no_copyback;     /* -O */
-	bool no_wait;         /* -N */
-	bool compress;        /* -z */
-	bool log_actions;     /* -l */
-	unsigned verbose;     /* -v */
-	long restart_s;       /* -t */
-	long delay_s;         /* -d; -1: as configured */
-	long wait_s;          /* -w */
-	char **args;          /* what stands behind the options */
+	const char *config;    /* -C */
+	const char *server;    /* -S */
+	const char *channel;   /* -n; "" without */
+	const char *file;      /* -f */
+	const char *shutdown;  /* -F */
+	const char *partition; /* -p */
+	bool background;       /* -r rather than -R */
+	bool one_pass;         /* -1 */
+	bool once;             /* -o: connect once */
+	bool no_copyback;      /* -O */
+	bool no_wait;          /* -N */
+	bool compress;         /* -z */
+	bool log_actions;      /* -l */
+	bool local_only;       /* -L */
+	bool archive;          /* -a: known, without effect: there are no archive partitions */
+	unsigned verbose;      /* -v */
+	long restart_s;        /* -t */
+	long delay_s;          /* -d; -1: as configured */
+	long wait_s;           /* -w */
+	char **args;           /* what stands behind the options */
 	int n_args;
 };
 

@@ -29,7 +29,9 @@ static struct coalesce_line line_of(const struct synclog_record *r)
 static int line_text(const struct coalesce_line *line, struct buf *out, struct us_err *err)
 {
 	enum synclog_kind kind = (enum synclog_kind)line->kind;
-	struct synclog_record record = {kind, {line->arg[0], line->arg[1]}, synclog_kind_args(kind)};
+	struct synclog_record record = {kind,
+					{line->arg[0], line->arg[1]},
+					synclog_kind_args(kind)};
 
 	return synclog_format(&record, out, err);
 }
@@ -48,8 +50,9 @@ static void parse_lines(struct rolling *r, struct span text, struct pool *pool, 
 
 	while ((rc = synclog_parse(&text, pool, &record, &bad, &why)) != 0) {
 		if (rc < 0) {
-			log_event(LOG_WARNING, "sync.line.unreadable", LF_STR("channel", r->ch->name),
-				  LF_SPAN("line", bad), LF_ERR(&why));
+			log_event(LOG_WARNING, "sync.line.unreadable",
+				  LF_STR("channel", r->ch->name), LF_SPAN("line", bad),
+				  LF_ERR(&why));
 			continue;
 		}
 		us_grow(&out->items, out->n, &out->cap, sizeof(out->items[0]));
@@ -112,31 +115,29 @@ static int put_aside(struct rolling *r, const struct coalesce_line *lines, size_
 		buf_clear(&text);
 		rc = line_text(&lines[i], &text, err);
 		if (rc == 0)
-			rc = rolling_set_aside(r, span_make(text.data, text.len - 1), why, err);
+			rolling_set_aside(r, span_make(text.data, text.len - 1), why);
 	}
 	buf_free(&text);
-	return rc;
+	return rc == 0 ? rolling_slow_down(r, err) : rc;
 }
 
 /* What succeeded is no longer aside. */
-static int take_back(struct rolling *r, const struct coalesce_line *lines, size_t n,
-		     struct us_err *err)
+static void take_back(struct rolling *r, const struct coalesce_line *lines, size_t n)
 {
 	struct buf text = BUF_INIT;
-	bool changed = false;
 
+	r->in_a_row = 0;
+	retry_succeeded(&r->failing);
 	for (size_t i = 0; r->aside.n && i < n; i++) {
 		buf_clear(&text);
-		if (line_text(&lines[i], &text, NULL) == 0)
-			changed |= aside_remove(&r->aside, span_make(text.data, text.len - 1)) > 0;
+		if (line_text(&lines[i], &text, NULL) == 0 &&
+		    aside_remove(&r->aside, span_make(text.data, text.len - 1)) > 0)
+			r->aside_changed = true;
 	}
 	buf_free(&text);
-	if (!changed)
-		return 0;
-	channel_note_aside(r->ch, r->aside.n);
-	return aside_save(&r->aside, err);
 }
 
+/* Do what became of it. */
 static int settle(struct rolling *r, struct agenda *b, const struct work *work, int result,
 		  const struct us_err *why, struct us_err *err)
 {
@@ -147,7 +148,8 @@ static int settle(struct rolling *r, struct agenda *b, const struct work *work, 
 	lines = agenda_lines(b, work, &n);
 	switch (fate) {
 	case AGENDA_DONE:
-		return take_back(r, lines, n, err);
+		take_back(r, lines, n);
+		return 0;
 	case AGENDA_PROMOTED:
 		log_event(LOG_NOTICE, "sync.work.promoted", LF_SPAN("object", work->arg[0]),
 			  LF_ERR(why));
@@ -171,28 +173,113 @@ static bool owner_of(void *ctx, struct span mailbox, struct buf *userid)
 	return mboxname_owner(mailbox, store_config(r->s->store)->deletedprefix, userid);
 }
 
-int rolling_work(struct rolling *r, const struct coalesce_line *lines, size_t n,
-		 struct us_err *err)
+static int one_work(struct rolling *r, const struct work *work, struct us_err *why)
 {
-	struct coalesce_owner owner = {owner_of, r};
-	struct pool *pool = pool_new();
-	struct coalesced todo;
+	int result;
+
+	if (work->withheld)
+		return us_fail(why, work->withheld, "it waits for what else of its owner failed");
+	result = r->link ? work_do(r->s, work, why) : us_fail(why, US_ELINK, "there is no link");
+	return judge_loss(r, work, result, why);
+}
+
+static int work_all(struct rolling *r, struct agenda *b, struct us_err *err)
+{
 	const struct work *work;
-	struct agenda *b;
 	int rc = 0;
 
-	coalesce(lines, n, &owner, pool, &todo);
-	b = agenda_new(&todo);
 	while (rc == 0 && (work = agenda_next(b))) {
 		struct us_err why = US_ERR_INIT;
-		int result = work->withheld;
-		if (result == 0)
-			result = r->link ? work_do(r->s, work, &why)
-					 : us_fail(&why, US_ECLOSED, "there is no link");
-		result = judge_loss(r, work, result, &why);
+		int result = one_work(r, work, &why);
 		rc = settle(r, b, work, result, &why, err);
 		if (rc == 0 && !r->link)
 			rc = rolling_connect(r, err);
+		rolling_note_octets(r);
+	}
+	return rc;
+}
+
+/* ---- lines of users who are set aside ----------------------------------------------------------------- */
+
+/* The user it belongs to; false: nobody's. Appends. */
+static bool line_owner(struct rolling *r, const struct coalesce_line *line, struct buf *out)
+{
+	switch (line->kind) {
+	case COALESCE_USER:
+	case COALESCE_UNUSER:
+	case COALESCE_META:
+	case COALESCE_SIEVE:
+	case COALESCE_SEEN:
+	case COALESCE_SUB:
+	case COALESCE_UNSUB:
+		buf_add_span(out, line->arg[0]);
+		return true;
+	case COALESCE_RENAME: /* may be two users' */
+	case COALESCE_ANNOTATION:
+	case COALESCE_KINDS:
+		return false;
+	default:
+		return owner_of(r, line->arg[0], out);
+	}
+}
+
+/* Is he aside as a whole, and not due yet? */
+static bool is_waiting(struct rolling *r, const struct coalesce_line *line)
+{
+	struct buf text = BUF_INIT, id = BUF_INIT;
+	bool waiting = false;
+
+	if (line_owner(r, line, &id)) {
+		struct coalesce_line user = {COALESCE_USER, {buf_span(&id), SPAN_NULL}};
+		if (line_text(&user, &text, NULL) == 0)
+			waiting = aside_is_waiting(&r->aside, span_make(text.data, text.len - 1),
+						   store_now());
+	}
+	buf_free(&text);
+	buf_free(&id);
+	return waiting;
+}
+
+/* Comparing him, when his time comes, does what his lines ask for; only removals are kept beside it. */
+static int absorb(struct rolling *r, const struct coalesce_line *line, struct us_err *err)
+{
+	struct us_err why = US_ERR_INIT;
+
+	if (line->kind != COALESCE_UNUSER && line->kind != COALESCE_UNMAILBOX)
+		return 0;
+	us_fail(&why, US_ECHANGED, "it waits for what else of its owner failed");
+	return put_aside(r, line, 1, &why, err);
+}
+
+static int keep_ready(struct rolling *r, const struct coalesce_line *lines, size_t n,
+		      struct coalesce_line *ready, size_t *n_ready, struct us_err *err)
+{
+	int rc = 0;
+
+	*n_ready = 0;
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		if (r->aside.n && is_waiting(r, &lines[i]))
+			rc = absorb(r, &lines[i], err);
+		else
+			ready[(*n_ready)++] = lines[i];
+	}
+	return rc;
+}
+
+int rolling_work(struct rolling *r, const struct coalesce_line *lines, size_t n, struct us_err *err)
+{
+	struct coalesce_owner owner = {owner_of, r};
+	struct pool *pool = pool_new();
+	struct coalesce_line *ready = pool_alloc(pool, us_mul_size(n + 1, sizeof(*ready)));
+	struct coalesced todo;
+	struct agenda *b = NULL;
+	size_t n_ready;
+	int rc = keep_ready(r, lines, n, ready, &n_ready, err);
+
+	if (rc == 0) {
+		coalesce(ready, n_ready, &owner, pool, &todo);
+		b = agenda_new(&todo);
+		rc = work_all(r, b, err);
 	}
 	agenda_free(&b);
 	pool_free(&pool);
@@ -269,10 +356,7 @@ static int work_file(struct rolling *r, const struct synclog_batch *batch, bool 
 				*err = why;
 			return rc;
 		}
-		channel_note_error(r->ch, &why);
-		log_event(LOG_WARNING, "sync.link.lost", LF_STR("channel", r->ch->name), LF_ERR(&why));
-		rolling_hang_up(r);
-		rc = rolling_connect(r, err);
+		rc = rolling_lost(r, &why, err);
 		if (rc < 0)
 			return rc;
 	}
@@ -287,7 +371,8 @@ int rolling_batch(struct rolling *r, struct us_err *err)
 	if (r->options->file)
 		rc = synclog_take_file(r->options->file, r->backlog_max, &batch, &why);
 	else
-		rc = synclog_take(r->ch->dir, channel_generation(r->ch), r->backlog_max, &batch, &why);
+		rc = synclog_take(r->ch->dir, channel_generation(r->ch), r->backlog_max, &batch,
+				  &why);
 	if (rc <= 0 && rc != US_ELIMIT) {
 		if (err && rc < 0)
 			*err = why;
@@ -295,11 +380,20 @@ int rolling_batch(struct rolling *r, struct us_err *err)
 	}
 	r->not_before = wait_clock_ms() + r->interval_ms;
 	rc = work_file(r, &batch, rc == US_ELIMIT, err);
+	if (rc == 0)
+		rc = rolling_save_aside(r, err);
 	if (rc == 0 && !r->options->file)
 		rc = synclog_done(&batch, err);
 	else
 		synclog_release(&batch); /* it stays; the next to look takes it up */
 	return rc < 0 ? rc : 1;
+}
+
+/* If something wider was done in its place, or it went back to the log, the line itself is done with. */
+static void forget_if_done(struct rolling *r, struct span line)
+{
+	if (!aside_is_waiting(&r->aside, line, store_now()) && aside_remove(&r->aside, line) > 0)
+		r->aside_changed = true;
 }
 
 int rolling_retry(struct rolling *r, struct us_err *err)
@@ -315,11 +409,10 @@ int rolling_retry(struct rolling *r, struct us_err *err)
 	pool = pool_new();
 	buf_printf(&text, "%s\n", e->line);
 	parse_lines(r, buf_span(&text), pool, &lines);
-	if (lines.n) {
-		rc = rolling_work(r, lines.items, lines.n, err);
-	} else {
-		aside_remove(&r->aside, span_of(e->line));
-		rc = aside_save(&r->aside, err);
+	rc = rolling_work(r, lines.items, lines.n, err);
+	if (rc == 0) {
+		forget_if_done(r, span_make(text.data, text.len - 1));
+		rc = rolling_save_aside(r, err);
 	}
 	free(lines.items);
 	buf_free(&text);

@@ -14,13 +14,18 @@ struct rolling {
 	const struct options *options;
 	struct channel *ch;
 	struct aside aside;
-	struct link *link;
+	bool aside_changed;   /* and not saved yet */
+	struct link *link;    /* NULL: there is none */
 	int watch;            /* inotify(7) on the channel's directory */
+	const char *shutdown; /* the file that ends us; NULL: none */
+	bool shut_down;       /* it was there */
 	int64_t interval_ms;  /* least time from one batch to the next */
 	size_t backlog_max;   /* bytes */
 	int64_t link_since;   /* wait_clock_ms() of when the link was made */
 	int64_t not_before;   /* wait_clock_ms() before which no batch is taken */
 	struct retry locked;  /* pauses while all that is left is locked */
+	struct retry failing; /* pauses while one object after the other fails */
+	unsigned in_a_row;    /* objects that failed, none succeeding in between */
 	char *suspect;        /* the object over which the link was lost the last time */
 	unsigned losses;      /* and how often in a row */
 	unsigned set_aside;   /* objects, since the start */
@@ -46,11 +51,18 @@ int rolling_full(struct rolling *r, struct us_err *err);
 
 /* ---- rolling.c ---------------------------------------------------------------------------------- */
 
-/* Get a link, however long it takes. US_ECLOSED: we are to stop. */
+/* Get a link, however long it takes. US_ELINK: we are to stop. */
 int rolling_connect(struct rolling *r, struct us_err *err);
 void rolling_hang_up(struct rolling *r);
-/* Put a line aside; a failure to remember it durably is the result. */
-int rolling_set_aside(struct rolling *r, struct span line, const struct us_err *why,
-		      struct us_err *err);
+/* It broke: say so, and get another. */
+int rolling_lost(struct rolling *r, const struct us_err *why, struct us_err *err);
+void rolling_note_octets(struct rolling *r);
+/* Put a line aside; durable only after rolling_save_aside(). */
+void rolling_set_aside(struct rolling *r, struct span line, const struct us_err *why);
+/* Write the list, if it changed. */
+int rolling_save_aside(struct rolling *r, struct us_err *err);
+/* After a failure: when nothing but failures come, it is not the objects; then wait a little before the next. US_ELINK: we are to
+ * stop. */
+int rolling_slow_down(struct rolling *r, struct us_err *err);
 
 #endif

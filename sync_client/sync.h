@@ -27,15 +27,17 @@ struct sync {
 	struct link *link; /* the caller's */
 	struct decide_options options;
 	struct reserve *reserve;
-	const char *lock_host; /* part of the names of sync locks */
+	const char *lock_host; /* part of the names of sync locks; "" until it is set */
 	bool no_wait;          /* -N: a locked user is US_EBUSY at once */
 	bool verbose;          /* -v: actions on standard output */
 	bool log_actions;      /* -l: and in the log */
+	bool local_only;       /* -L: the replica tells nobody else (LOCAL_ forms) */
 };
 
-/* link may be NULL until there is one; sync_attach() gives another. */
+/* All of *s but what a command line says: that is the caller's to set. */
 void sync_init(struct sync *s, struct host *host);
 void sync_fini(struct sync *s);
+/* The link to work over, which has staged nothing yet; NULL: there is none. */
 void sync_attach(struct sync *s, struct link *link);
 
 /* Results: 0; US_E codes of the object; those of link_is_lost() when the link is of no more use. */
@@ -53,11 +55,13 @@ int sync_server_annotations(struct sync *s, struct us_err *err);
 int sync_seen(struct sync *s, struct span userid, struct span uniqueid, struct us_err *err);
 int sync_subscription(struct sync *s, struct span userid, struct span name, struct us_err *err);
 int sync_removed_mailbox(struct sync *s, struct span name, struct us_err *err);
-int sync_removed_user(struct sync *s, struct span userid, struct us_err *err);
+/* only_if_there: not if the replica seems to have nothing of him; a log line says it in any case. */
+int sync_removed_user(struct sync *s, struct span userid, bool only_if_there, struct us_err *err);
 
 /* A walk over everything. */
 struct sync_walk {
-	struct span prefix; /* only users whose id begins so; empty: all, and all that is nobody's */
+	struct span
+		prefix; /* only users whose id begins so; empty: all, and all that is nobody's */
 	/* That object could not be made equal; the walk goes on. The line is a sync log's, without its end. */
 	void (*failed)(void *ctx, struct span line, const struct us_err *why);
 	/* The link was lost: attach another one, then the object is tried again; or fail, and the walk ends. */

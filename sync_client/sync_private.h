@@ -12,6 +12,11 @@
 #include "server/store/mailbox.h"
 #include "sync_client/sync.h"
 
+/* ---- sync.c ------------------------------------------------------------------------------------ */
+
+/* Send a command; with -L in its LOCAL_ form, if it has one. */
+int sync_order(struct sync *s, const struct wire_command *c, struct us_err *err);
+
 /* ---- update.c ---------------------------------------------------------------------------------- */
 
 /* One mailbox on its way. */
@@ -19,27 +24,29 @@ struct update {
 	struct sync *s;
 	struct pool *pool; /* of the pass */
 	struct span name;
+	struct span uniqueid;
 	struct mailbox *m; /* open while it is worked on */
 	struct state_mailbox local;
-	struct state_mailbox replica;    /* as known */
-	bool there;                      /* it is on the replica */
+	struct state_mailbox replica; /* as known */
+	bool there;                   /* it is on the replica */
+	bool on_the_way;              /* it is between two steps there */
+	uint64_t sure; /* changes above this modseq were not sent (decide_mailbox.h) */
 	struct wire_names reserve_names; /* where the replica may find bodies */
-	enum order_part part;
 	struct mailbox_decision d;
 	struct steps_plan plan;
-	size_t step;
-	bool needs_full; /* records the replica may have are gone here */
+	size_t step; /* of the plan, the one in work */
 };
 
-int update_begin(struct update *u, struct sync *s, const struct folders_update *f,
-		 const struct wire_names *reserve_names, struct pool *pool, struct us_err *err);
-void update_end(struct update *u);
-/* Would it add, would it take away? Decides the first attempt on the way. */
+void update_init(struct update *u, struct sync *s, const struct folders_update *f,
+		 const struct wire_names *reserve_names, struct pool *pool);
+/* Would it add, would it take away? */
 int update_look_ahead(struct update *u, struct order_item *out, struct us_err *err);
 /* Send that part of it, with as many attempts as it takes. */
 int update_run(struct update *u, enum order_part part, struct us_err *err);
-/* Open the mailbox again and take its header as it is now. */
-int update_refresh(struct update *u, bool recount, struct us_err *err);
+/* Open the mailbox (again) and take its header as it is now. */
+int update_refresh(struct update *u, struct us_err *err);
+/* Send what is new here, and nothing else. */
+int update_send_additions(struct update *u, struct us_err *err);
 
 /* A record of the mailbox as the plain data of the wire, in a pool that the caller clears. */
 typedef int update_record_fn(void *ctx, const struct state_record *r, struct us_err *err);
@@ -60,6 +67,8 @@ int bodies_ask(struct sync *s, const struct wire_names *names, struct us_err *er
 int bodies_upload(struct update *u, struct us_err *err);
 
 /* ---- meta.c ------------------------------------------------------------------------------------ */
+/* Scripts alone, of a user who is locked: for a replica that has no mailbox for them. */
+int meta_scripts(struct sync *s, struct span userid, struct pool *pool, struct us_err *err);
 int meta_send(struct sync *s, const struct state_user *local, const struct state_user *replica,
 	      bool quotas, struct pool *pool, struct us_err *err);
 

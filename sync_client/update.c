@@ -12,7 +12,6 @@
 
 #include "server/base/log.h"
 #include "server/base/mem.h"
-#include "server/store/commit.h"
 #include "server/store/snapshot.h"
 #include "sync_client/sync_private.h"
 
@@ -20,7 +19,7 @@
 
 /* ---- the mailbox here ---------------------------------------------------------------------------- */
 
-int update_refresh(struct update *u, bool recount, struct us_err *err)
+int update_refresh(struct update *u, struct us_err *err)
 {
 	int rc;
 
@@ -28,10 +27,8 @@ int update_refresh(struct update *u, bool recount, struct us_err *err)
 	rc = mailbox_open(u->s->store, u->name, &u->m, err);
 	if (rc == 0)
 		rc = snapshot_mailbox(u->m, u->pool, &u->local, err);
-	if (rc == 0 && recount)
-		snapshot_recount(u->m, &u->local.sync_crc, &u->local.sync_crc_annot);
 	/* Another mailbox of that name is another pass's business. */
-	if (rc == 0 && !span_eq(u->local.uniqueid, u->m->row.uniqueid))
+	if (rc == 0 && !span_eq(u->local.uniqueid, u->uniqueid))
 		rc = us_fail(err, US_EMOVED, "%.*s was replaced here", SPAN_ARG(u->name));
 	return rc == US_ENOENT ? us_fail(err, US_EMOVED, "%.*s is gone here", SPAN_ARG(u->name))
 			       : rc;
@@ -65,7 +62,7 @@ int update_each(struct update *u, update_record_fn *fn, void *ctx, struct us_err
 {
 	struct view *v = &u->m->view;
 	uint32_t above = u->d.above_uid;
-	int rc = visit(u, view_walk_since(v, u->d.since), 1, above, fn, ctx, err);
+	int rc = above ? visit(u, view_walk_since(v, u->d.since), 1, above, fn, ctx, err) : 0;
 
 	if (rc == 0 && above < UINT32_MAX)
 		rc = visit(u, view_walk(v, above + 1), above + 1, UINT32_MAX, fn, ctx, err);
@@ -77,24 +74,23 @@ int update_each(struct update *u, update_record_fn *fn, void *ctx, struct us_err
 
 /* ---- deciding ------------------------------------------------------------------------------------ */
 
-static void decide(struct update *u, bool first, bool recounted)
+static void decide(struct update *u, unsigned look)
 {
-	struct state_mailbox local = u->local;
-
-	if (u->part == ORDER_ADDITIONS)
-		local.deletedmodseq = 0; /* additions come before what must go */
-	decide_mailbox(&local, u->there ? &u->replica : NULL, &u->s->options, first, recounted,
+	if (u->on_the_way)
+		look |= MAILBOX_ON_THE_WAY;
+	decide_mailbox(&u->local, u->there ? &u->replica : NULL, u->sure, &u->s->options, look,
 		       &u->d);
 }
 
-/* "The sums alone differ": they are counted from the records before that is believed. */
-static void decide_counting(struct update *u, bool first)
+/* A repeat counts our sums from the records; so does a first attempt that would send nothing but other sums. */
+static void decide_counting(struct update *u, unsigned look)
 {
-	decide(u, first, !first);
-	if (u->d.step != MAILBOX_RECOUNT)
+	if (look & MAILBOX_FIRST)
+		decide(u, look);
+	if (look & MAILBOX_FIRST && u->d.step != MAILBOX_RECOUNT)
 		return;
 	snapshot_recount(u->m, &u->local.sync_crc, &u->local.sync_crc_annot);
-	decide(u, first, /* recounted */ true);
+	decide(u, look | MAILBOX_RECOUNTED);
 }
 
 struct listing {
@@ -111,14 +107,13 @@ static int list_record(void *ctx, const struct state_record *r, struct us_err *e
 	return 0;
 }
 
-static int divide(struct update *u, struct us_err *err)
+static int divide(struct update *u, enum steps_extent extent, struct us_err *err)
 {
 	struct listing l = {0};
 	int rc = update_each(u, list_record, &l, err);
 
 	if (rc == 0)
-		decide_steps(&u->d, l.items, l.n, u->s->options.batch, u->part != ORDER_WHOLE,
-			     u->pool, &u->plan);
+		decide_steps(&u->d, l.items, l.n, u->s->options.batch, extent, u->pool, &u->plan);
 	u->step = 0;
 	free(l.items);
 	return rc;
@@ -153,7 +148,7 @@ static int send_record(void *ctx, const struct state_record *r, struct us_err *e
 	struct sending *g = ctx;
 	struct update *u = g->u;
 
-	if (!decide_step_has(&u->d, &u->plan, &u->plan.steps[u->step], r))
+	if (!decide_step_has(&u->d, &u->plan.steps[u->step], r))
 		return 0;
 	wire_put_record(g->w, r);
 	if (g->w->out->len > PUSH_FROM)
@@ -172,7 +167,7 @@ static int send_step(struct update *u, struct us_err *err)
 	if (rc < 0)
 		return rc;
 	decide_step_header(&u->d, u->there ? &u->replica : NULL, &u->plan, u->step, &header);
-	g.w = link_begin(u->s->link, WIRE_APPLY_MAILBOX);
+	g.w = link_begin(u->s->link, WIRE_APPLY_MAILBOX, u->s->local_only);
 	wire_begin_mailbox(g.w, &header, form);
 	walked = update_each(u, send_record, &g, &why);
 	wire_end_mailbox(g.w, &header, form);
@@ -182,46 +177,43 @@ static int send_step(struct update *u, struct us_err *err)
 			*err = why;
 		rc = walked;
 	}
-	return rc;
+	if (rc < 0)
+		return rc;
+	u->replica = header;
+	u->there = true;
+	u->on_the_way = form == WIRE_APPLY_PARTIAL;
+	u->sure = u->on_the_way ? u->plan.steps[u->step].changed_to : MAILBOX_ALL_SURE;
+	return 0;
 }
 
-static int send_steps(struct update *u, struct us_err *err)
+static int send_steps(struct update *u, enum steps_extent extent, struct us_err *err)
 {
-	size_t end = u->part == ORDER_ADDITIONS ? u->plan.n_additions : u->plan.n;
-	int rc = 0;
+	int rc = divide(u, extent, err);
 
-	for (; rc == 0 && u->step < end; u->step += rc == 0)
+	for (; rc == 0 && u->step < u->plan.n; u->step++)
 		rc = send_step(u, err);
 	return rc;
 }
 
-/* Before records are compared and stale ones go: what is new, if the replica takes it. */
-static int send_additions_only(struct update *u, struct us_err *err)
+int update_send_additions(struct update *u, struct us_err *err)
 {
-	int rc;
-
-	u->part = ORDER_ADDITIONS;
-	rc = divide(u, err);
-	if (rc == 0 && u->plan.gains)
-		rc = send_steps(u, err);
-	return rc == 0 || rc == US_ECHECKSUM ? ATTEMPT_NEEDS_FULL : rc;
+	decide(u, MAILBOX_FIRST);
+	return send_steps(u, STEPS_ADDITIONS, err);
 }
 
-static int send(struct update *u, bool first, struct us_err *err)
+/* All of it, unless that cannot work: then ATTEMPT_NEEDS_FULL. */
+static int send_whole(struct update *u, unsigned look, struct us_err *err)
 {
 	int rc;
 
-	if (first && u->part == ORDER_REMOVALS) /* as decided before */
-		return u->needs_full ? ATTEMPT_NEEDS_FULL : send_steps(u, err);
-	decide_counting(u, first);
+	decide_counting(u, look);
 	rc = take_values(u, err);
 	if (rc < 0 || u->d.step == MAILBOX_SAME)
 		return rc;
-	sync_say(u->s, "MAILBOX %.*s", SPAN_ARG(u->name));
 	if (u->d.step == MAILBOX_FULL)
-		return send_additions_only(u, err);
-	rc = divide(u, err);
-	return rc == 0 ? send_steps(u, err) : rc;
+		return ATTEMPT_NEEDS_FULL;
+	sync_say(u->s, "MAILBOX %.*s", SPAN_ARG(u->name));
+	return send_steps(u, STEPS_WHOLE, err);
 }
 
 /* ---- attempts ------------------------------------------------------------------------------------ */
@@ -243,65 +235,86 @@ static int repeat(struct update *u, struct us_err *err)
 	struct link_reader reader = {.pool = u->pool, .item = take_mailbox, .ctx = u};
 	int rc;
 
-	u->there = false;
-	u->part = ORDER_WHOLE;
+	u->there = u->on_the_way = false;
 	rc = link_call(u->s->link, &c, &reader, err);
 	if (rc == 0)
-		rc = update_refresh(u, /* recount */ true, err);
-	return rc == 0 ? send(u, /* first */ false, err) : rc;
+		rc = update_refresh(u, err);
+	return rc == 0 ? send_whole(u, 0, err) : rc;
+}
+
+static int one_attempt(struct update *u, enum attempt_step step, struct us_err *err)
+{
+	switch (step) {
+	case ATTEMPT_FIRST:
+		return send_whole(u, MAILBOX_FIRST, err);
+	case ATTEMPT_FULL:
+		return full_compare(u, err);
+	default:
+		return repeat(u, err);
+	}
+}
+
+/* If what is new is refused the mailbox went another way there: it is settled now, with all that belongs to it. */
+static int run(struct update *u, enum order_part part, struct us_err *err)
+{
+	struct attempt attempt = attempt_begin(u->s->options.force);
+	int rc;
+
+	if (part == ORDER_ADDITIONS) {
+		sync_say(u->s, "MAILBOX %.*s", SPAN_ARG(u->name));
+		rc = update_send_additions(u, err);
+		if (rc != US_ECHECKSUM && rc != US_ECHANGED)
+			return rc;
+		(void)attempt_next(&attempt, rc);
+	}
+	while (attempt.step != ATTEMPT_DONE) {
+		rc = one_attempt(u, attempt.step, err);
+		(void)attempt_next(&attempt, rc);
+	}
+	return attempt.result;
 }
 
 int update_run(struct update *u, enum order_part part, struct us_err *err)
 {
-	struct attempt attempt = attempt_begin(u->s->options.force);
-	int rc = 0;
+	int rc = update_refresh(u, err);
 
-	u->part = part;
-	while (attempt.step != ATTEMPT_DONE) {
-		if (attempt.step == ATTEMPT_FIRST)
-			rc = send(u, /* first */ true, err);
-		else if (attempt.step == ATTEMPT_REPEAT)
-			rc = repeat(u, err);
-		else
-			rc = full_compare(u, err);
-		(void)attempt_next(&attempt, rc);
-	}
-	if (attempt.result < 0)
+	if (rc == 0)
+		rc = run(u, part, err);
+	mailbox_close(&u->m);
+	if (rc < 0)
 		us_err_prefix(err, "%.*s", SPAN_ARG(u->name));
-	return attempt.result;
+	return rc;
 }
 
-int update_begin(struct update *u, struct sync *s, const struct folders_update *f,
-		 const struct wire_names *reserve_names, struct pool *pool, struct us_err *err)
+void update_init(struct update *u, struct sync *s, const struct folders_update *f,
+		 const struct wire_names *reserve_names, struct pool *pool)
 {
 	*u = (struct update){.s = s,
 			     .pool = pool,
 			     .name = f->local->name,
-			     .reserve_names = *reserve_names};
+			     .uniqueid = f->local->uniqueid,
+			     .reserve_names = *reserve_names,
+			     .sure = MAILBOX_ALL_SURE};
 	if (f->replica) {
 		u->replica = *f->replica;
 		u->there = true;
 	}
-	return update_refresh(u, false, err);
-}
-
-void update_end(struct update *u)
-{
-	mailbox_close(&u->m);
 }
 
 int update_look_ahead(struct update *u, struct order_item *out, struct us_err *err)
 {
-	int rc;
+	int rc = update_refresh(u, err);
 
-	*out = (struct order_item){.skip = false};
-	u->part = ORDER_REMOVALS; /* kept apart, so that it is known whether there are any */
-	decide_counting(u, true);
-	u->needs_full = u->there && u->local.deletedmodseq > u->replica.highestmodseq;
-	if (u->d.step == MAILBOX_SAME && !u->needs_full)
-		return 0;
-	rc = divide(u, err);
-	out->gains = u->plan.gains;
-	out->losses = u->plan.losses || u->needs_full;
+	*out = (struct order_item){.skip = true};
+	if (rc == 0)
+		decide_counting(u, MAILBOX_FIRST);
+	if (rc == 0 && (u->d.step != MAILBOX_SAME || u->d.take_uidvalidity ||
+			u->d.take_raclmodseq || u->d.take_foldermodseq)) {
+		rc = divide(u, STEPS_WHOLE, err);
+		*out = (struct order_item){.skip = rc < 0,
+					   .gains = u->plan.gains,
+					   .losses = u->plan.losses || u->d.step == MAILBOX_FULL};
+	}
+	mailbox_close(&u->m);
 	return rc;
 }

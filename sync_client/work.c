@@ -1,11 +1,6 @@
 /* work.c - see work.h. */
 #include "sync_client/work.h"
 
-#include <stdlib.h>
-
-#include "server/base/mem.h"
-#include "server/store/mailbox.h"
-#include "server/store/rows.h"
 #include "sync_client/sync_private.h"
 
 /* What the replica staged is bound to no user; that it does not pile up, it is told to forget after each of the large
@@ -16,42 +11,11 @@ static int restart(struct sync *s, struct us_err *err)
 	return link_restart(s->link, err);
 }
 
-/* The names a mailbox had before: the replica may know it by one of them. */
-static int former_names(struct sync *s, const struct work *work, struct pool *pool,
-			struct span **names, size_t *n, struct us_err *err)
-{
-	size_t cap = 0;
-	int rc = 0;
-
-	*names = NULL;
-	*n = 0;
-	for (size_t i = 0; rc >= 0 && i < work->n_names; i++) {
-		struct mailbox_row row;
-		us_grow(names, *n, &cap, sizeof(**names));
-		(*names)[(*n)++] = work->names[i];
-		rc = mailbox_row_get(s->store, work->names[i], pool, &row, NULL, NULL, err);
-		for (size_t f = 0; rc > 0 && f < row.n_former; f++) {
-			us_grow(names, *n, &cap, sizeof(**names));
-			(*names)[(*n)++] = row.former[f];
-		}
-	}
-	return rc < 0 ? rc : 0;
-}
-
 static int do_mailboxes(struct sync *s, const struct work *work, struct us_err *err)
 {
-	struct pool *pool = pool_new();
-	struct span *names;
-	size_t n;
-	int rc = former_names(s, work, pool, &names, &n, err);
+	int rc = sync_mailboxes(s, work->names, work->n_names, err);
 
-	if (rc == 0)
-		rc = sync_mailboxes(s, names, n, err);
-	if (rc == 0)
-		rc = restart(s, err);
-	free(names);
-	pool_free(&pool);
-	return rc;
+	return rc == 0 ? restart(s, err) : rc;
 }
 
 static int do_user(struct sync *s, struct span userid, struct us_err *err)
@@ -83,7 +47,7 @@ int work_do(struct sync *s, const struct work *work, struct us_err *err)
 	case WORK_USER:
 		return do_user(s, a, err);
 	case WORK_UNUSER:
-		return sync_removed_user(s, a, err);
+		return sync_removed_user(s, a, /* only_if_there */ false, err);
 	case WORK_KINDS:
 		break;
 	}
