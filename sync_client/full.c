@@ -237,19 +237,20 @@ static int copy_own(struct full *f, struct commit *c, const struct full_action *
 	struct mailbox *m = f->u->m;
 	struct commit_source source = {.mailbox = m, .uid = a->local->uid};
 	struct record r = *view_find(&m->view, a->local->uid);
-	struct buf cache = BUF_INIT;
+	struct buf made = BUF_INIT;
+	struct span cache;
 	int rc;
 
 	r.uid = a->new_uid;
 	r.modseq = r.createdmodseq = 0;
 	r.last_updated = 0;
 	r.annot_crc = r.annot_bytes = 0;
-	rc = message_cache(m, view_find(&m->view, a->local->uid), &cache, err);
-	if (rc == 0)
-		rc = commit_append(c, &r, &source, buf_span(&cache), NULL, err);
+	rc = message_payload(m, view_find(&m->view, a->local->uid), &made, &cache, err);
+	if (rc >= 0)
+		rc = commit_append(c, &r, &source, cache, NULL, err);
 	if (rc == 0)
 		rc = add_annotations(c, a->new_uid, a->local, err);
-	buf_free(&cache);
+	buf_free(&made);
 	return rc == 0 ? touch(f, c, a->local->uid, NULL, true, err) : rc;
 }
 
