@@ -22,7 +22,9 @@
 #include "server/imap/selected.h"
 #include "server/imap/texts.h"
 #include "server/imap/token.h"
+#include "server/store/compact.h"
 
+#define IDLE_MS     1000              /* of silence, until we do what can wait */
 #define LEAST_FRAME ((size_t)2 << 20) /* where maxargssize leaves it to us */
 
 /* ---- options ------------------------------------------------------------------------------------ */
@@ -131,11 +133,22 @@ int imap_read_line(struct imap_session *s, size_t limit, struct buf *line, struc
 	return rc < 0 ? rc : 0;
 }
 
+/* The client has his answer and asks nothing: fold the journal of his mailbox, if it has grown, at nobody's cost. */
+static void tidy_while_idle(struct imap_session *s)
+{
+	struct mailbox *m = s->selected ? s->selected->mailbox : NULL;
+
+	if (m && !s->options->read_only && framer_is_empty(&s->framer) && compact_is_due(m) &&
+	    stream_wait(s->out, NULL, 0, IDLE_MS, NULL) == 0)
+		compact_when_idle(m);
+}
+
 /* The next command: an enum framer_state behind which there is something to do, or a code if the client is gone. */
 static int next_frame(struct imap_session *s, struct us_err *err)
 {
 	enum framer_state state = FRAMER_MORE;
 
+	tidy_while_idle(s);
 	while (state == FRAMER_MORE) {
 		struct span in;
 		size_t used;
@@ -441,6 +454,8 @@ static void end(struct imap_session *s)
 	const struct command *c;
 
 	(void)stream_flush(s->out, NULL); /* the last words; who is gone does not read them */
+	if (s->selected && !s->options->read_only)
+		compact_when_idle(s->selected->mailbox);
 	selected_close(&s->selected);
 	for (size_t i = 0; (c = command_at(i)); i++)
 		if (c->stream && c->stream->fini)

@@ -27,6 +27,7 @@ int commit_begin(struct mailbox *m, struct commit **out, struct us_err *err)
 	c->m = m;
 	c->at = m->view.at;
 	c->now = store_now();
+	c->tail_before = m->view.tail_ops;
 	buf_init(&c->ops, 0);
 	*out = c;
 	return 0;
@@ -99,22 +100,29 @@ static bool only_flags_differ(const struct record *a, const struct record *b)
 	return memcmp(&x, b, sizeof(x)) == 0;
 }
 
+static int add_flags_op(struct commit *c, const struct record *r, struct us_err *err)
+{
+	struct op_flags op = {.op = {OP_FLAGS, 0, sizeof(op)},
+			      .uid = r->uid,
+			      .system_flags = r->system_flags,
+			      .internal_flags = r->internal_flags,
+			      .modseq = r->modseq,
+			      .last_updated = r->last_updated,
+			      .user_flags = {r->user_flags[0], r->user_flags[1]}};
+
+	return commit_add_op(c, &op, err);
+}
+
 static int add_record_op(struct commit *c, const struct record *before, const struct record *after,
 			 struct us_err *err)
 {
-	struct op_record whole = {.op = {OP_RECORD, 0, sizeof(whole)}, .record = *after};
-	struct op_flags flags = {.op = {OP_FLAGS, 0, sizeof(flags)},
-				 .uid = after->uid,
-				 .system_flags = after->system_flags,
-				 .internal_flags = after->internal_flags,
-				 .modseq = after->modseq,
-				 .last_updated = after->last_updated,
-				 .user_flags = {after->user_flags[0], after->user_flags[1]}};
+	struct op_record op = {.op = {OP_RECORD, 0, sizeof(op)}};
 
-	whole.record.crc = record_crc(&whole.record);
 	if (before && only_flags_differ(before, after))
-		return commit_add_op(c, &flags, err);
-	return commit_add_op(c, &whole, err);
+		return add_flags_op(c, after, err);
+	op.record = *after;
+	op.record.crc = record_crc(&op.record);
+	return commit_add_op(c, &op, err);
 }
 
 /* Keep counters.first_unseen_* right, or note that they must be looked for. */

@@ -373,14 +373,16 @@ static void publish_all(struct commit_end *list, size_t n)
 static void tidy(struct commit_end *e)
 {
 	struct mailbox *m;
+	uint64_t ops;
 
 	if (!e->commit)
 		return;
 	m = e->commit->m;
+	ops = m->view.tail_ops - e->commit->tail_before;
 	remove_unlinked_files(e->commit);
 	commit_free(&e->commit);
 	if (e->rc == 0)
-		compact_if_worthwhile(m);
+		compact_after_commit(m, ops);
 }
 
 void commit_finish_all(struct commit_end *list, size_t n)

@@ -26,6 +26,7 @@
 #include "server/store/partition.h"
 
 #define LEAST_OPS       1000
+#define SMALL_PART      8 /* of the journal is this one of a small commit */
 #define HISTORY_SECONDS 86400
 #define HISTORY_MOST    10000
 
@@ -300,18 +301,38 @@ int compact(struct mailbox *m, struct us_err *err)
 	return rc;
 }
 
-static bool is_worthwhile(const struct view *v)
+bool compact_is_due(const struct mailbox *m)
 {
-	return v->tail_ops > LEAST_OPS && v->tail_ops > v->base.n_records / 10;
+	const struct view *v = &m->view;
+
+	return v->tail_ops > LEAST_OPS && v->tail_ops > v->base.n_records / 10 && !v->corrupt;
 }
 
-void compact_if_worthwhile(struct mailbox *m)
+static void compact_due(struct mailbox *m)
 {
 	struct us_err err;
 
-	if (!is_worthwhile(&m->view) || m->view.corrupt)
-		return;
-	if (compact(m, &err) < 0)
+	if (compact_is_due(m) && compact(m, &err) < 0)
 		log_event(LOG_WARNING, "store.compact.failed", LF_STR("mailbox", m->name.data),
 			  LF_ERR(&err));
+}
+
+void compact_after_commit(struct mailbox *m, uint64_t ops)
+{
+	if (ops * SMALL_PART <= m->view.tail_ops)
+		compact_due(m);
+}
+
+void compact_when_idle(struct mailbox *m)
+{
+	unsigned wait_ms = m->lock_wait_ms;
+
+	if (!compact_is_due(m) || !store_is_writable(m->store))
+		return;
+	m->lock_wait_ms = 0;
+	if (mailbox_lock(m, NULL) == 0) {
+		compact_due(m);
+		mailbox_unlock(m);
+	}
+	m->lock_wait_ms = wait_ms;
 }

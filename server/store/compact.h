@@ -2,13 +2,22 @@
 #ifndef US_STORE_COMPACT_H
 #define US_STORE_COMPACT_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "server/base/err.h"
 #include "server/store/mailbox.h"
 
 /* Write a new generation; the mailbox is locked. The view is of the new generation afterwards. */
 int compact(struct mailbox *m, struct us_err *err);
-/* The same if the journal has grown enough; a failure is logged and leaves the old generation. */
-void compact_if_worthwhile(struct mailbox *m);
+/* Has the journal grown enough? */
+bool compact_is_due(const struct mailbox *m);
+/* The mailbox is locked and has just had a commit of so many ops: compact if that is due, and they are a small part of
+ * the journal. Whoever changed ten thousand messages at once does not wait for a new generation as well; it is made by
+ * the next small commit, or when somebody is idle. A failure is logged and leaves the old generation. */
+void compact_after_commit(struct mailbox *m, uint64_t ops);
+/* For one who has nothing else to do, and holds no lock: compact if that is due and nobody is writing just then. */
+void compact_when_idle(struct mailbox *m);
 
 /* Make the files of a new, empty mailbox in its directory, all durable but for their names. */
 int compact_create(int dir, const struct storeid *storeid, struct span uniqueid,

@@ -208,7 +208,6 @@ static int apply_flags(struct view *v, const struct op_flags *op, struct us_err 
 	r->modseq = op->modseq;
 	r->last_updated = op->last_updated;
 	memcpy(r->user_flags, op->user_flags, sizeof(r->user_flags));
-	r->crc = record_crc(r);
 	return 0;
 }
 
@@ -233,7 +232,6 @@ static int apply_cacheref(struct view *v, const struct op_cacheref *op, struct u
 	r->cache_length = op->length;
 	r->cache_crc = op->crc;
 	r->cache_version = op->version;
-	r->crc = record_crc(r);
 	return 0;
 }
 
@@ -258,7 +256,8 @@ static void apply_annot(struct view *v, const struct op_annot *op)
 
 int view_apply(struct view *v, const struct journal_op *op, uint64_t serial, struct us_err *err)
 {
-	v->tail_ops++;
+	v->tail_ops += op->kind !=
+		       OP_FLAGHIST; /* which is no work, and is there again after a compaction */
 	switch (op->kind) {
 	case OP_RECORD:
 		return put_record(v, &((const struct op_record *)op)->record, err);

@@ -8,6 +8,8 @@
  * what is published while he builds a commit (view_apply() of each op); if the commit fails it is thrown
  * away and opened again.
  *
+ * The crc of a record was checked when it was taken in; it does not follow changes: whoever writes a record sums it.
+ *
  * Appended UIDs are always higher than all before, so `appended` is sorted; records of the base that changed are
  * found through a small hash table.
  */

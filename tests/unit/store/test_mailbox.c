@@ -136,6 +136,52 @@ static void counters_follow_every_change(void **state)
 	assert_true(last > 100);
 }
 
+/* One commit that changes a message so many times. */
+static void flip_flags(struct mailbox *m, uint32_t uid, int times)
+{
+	struct commit *c = NULL;
+	struct us_err err;
+
+	assert_ok(mailbox_lock(m, &err), &err);
+	assert_ok(commit_begin(m, &c, &err), &err);
+	for (int i = 0; i < times; i++) {
+		struct record r = *view_find(&m->view, uid);
+		r.system_flags ^= FLAG_FLAGGED;
+		r.modseq = commit_modseq(c);
+		assert_ok(commit_put(c, &r, &err), &err);
+	}
+	assert_ok(commit_finish(&c, &err), &err);
+	mailbox_unlock(m);
+}
+
+/* Who changes much at once does not also wait for the new generation; and what of the journal is history only is no
+ * reason for another. */
+static void compaction_is_left_to_small_commits_and_the_idle(void **state)
+{
+	struct rig *rig = *state;
+	struct mailbox *m;
+
+	rig_create(rig, "user.bob");
+	rig_append(rig, "user.bob", MESSAGE, 0);
+	m = rig_mailbox(rig, "user.bob");
+	flip_flags(m, 1, 3000);
+	assert_int_equal(m->view.base.header->generation, 1);
+	assert_true(compact_is_due(m));
+	flip_flags(m, 1, 1);
+	assert_int_equal(m->view.base.header->generation, 2);
+	assert_false(compact_is_due(m));
+	flip_flags(m, 1, 1);
+	assert_int_equal(m->view.base.header->generation, 2);
+	flip_flags(m, 1, 3000);
+	compact_when_idle(m);
+	assert_int_equal(m->view.base.header->generation, 3);
+	assert_false(m->locked);
+	compact_when_idle(m);
+	assert_int_equal(m->view.base.header->generation, 3);
+	rig_check_counters(m);
+	mailbox_close(&m);
+}
+
 static void keywords_and_annotations_survive_compaction(void **state)
 {
 	struct rig *rig = *state;
@@ -442,6 +488,7 @@ int main(void)
 		T(an_appended_message_is_all_there),
 		T(readers_see_a_change_when_they_look),
 		T(counters_follow_every_change),
+		T(compaction_is_left_to_small_commits_and_the_idle),
 		T(keywords_and_annotations_survive_compaction),
 		T(an_aborted_commit_leaves_nothing),
 		T(a_commit_of_many_frames_is_one),
