@@ -19,14 +19,12 @@
 
 #include <jansson.h>
 
+#include "server/admin/mboxlist.h"
 #include "server/admin/tool.h"
 #include "server/base/io.h"
 #include "server/base/mem.h"
-#include "server/base/pool.h"
 #include "server/store/acl.h"
 #include "server/store/folder.h"
-#include "server/store/mailbox.h"
-#include "server/store/mboxname.h"
 #include "server/store/partition.h"
 #include "server/store/rows.h"
 
@@ -165,17 +163,9 @@ static json_t *row_json(struct span name, const struct mailbox_row *row)
 
 /* ---- dump --------------------------------------------------------------------------------------- */
 
-struct dead {
-	struct span name, uniqueid;
-	struct tombstone_row row;
-};
-
 struct dump {
 	struct tool *tool;
 	const struct options *opt;
-	struct pool *pool;
-	struct dead *dead; /* by name, the newest of a name last */
-	size_t n_dead, cap_dead, next_dead;
 	struct buf *names; /* dumped, to be removed; NUL behind each */
 	bool any;
 };
@@ -194,46 +184,6 @@ static void print_entry(struct dump *d, struct span name, const struct mailbox_r
 	json_decref(object);
 }
 
-static int collect_dead(void *ctx, struct span uniqueid, const struct tombstone_row *row,
-			struct us_err *err UNUSED)
-{
-	struct dump *d = ctx;
-
-	us_grow(&d->dead, d->n_dead, &d->cap_dead, sizeof(d->dead[0]));
-	d->dead[d->n_dead++] =
-		(struct dead){pool_span(d->pool, row->name), pool_span(d->pool, uniqueid), *row};
-	return 0;
-}
-
-static int compare_dead(const void *a, const void *b)
-{
-	const struct dead *x = a, *y = b;
-	int order = mboxname_cmp(x->name, y->name);
-
-	return order ? order : (x->row.time > y->row.time) - (x->row.time < y->row.time);
-}
-
-/* Tombstones that come before `name` (NULL: all that are left); one that has the same name is not told of. */
-static void print_dead_before(struct dump *d, const struct span *name)
-{
-	while (d->next_dead < d->n_dead) {
-		const struct dead *t = &d->dead[d->next_dead];
-		bool newest = d->next_dead + 1 == d->n_dead || !span_eq(t->name, t[1].name);
-		int order = name ? mboxname_cmp(t->name, *name) : -1;
-		struct mailbox_row row = {.type = SPAN_LIT("ed"),
-					  .uniqueid = t->uniqueid,
-					  .uidvalidity = t->row.uidvalidity,
-					  .createdmodseq = 1,
-					  .foldermodseq = t->row.modseq,
-					  .mtime = t->row.time};
-		if (order > 0)
-			return;
-		if (order < 0 && newest)
-			print_entry(d, t->name, &row);
-		d->next_dead++;
-	}
-}
-
 static bool is_wanted(const struct dump *d, const struct mailbox_row *row)
 {
 	if (mboxtype_has(row->type, MBOXTYPE_INTERMEDIATE) && !d->opt->intermediates)
@@ -246,11 +196,10 @@ static int dump_row(void *ctx, struct span name, const struct mailbox_row *row,
 {
 	struct dump *d = ctx;
 
-	print_dead_before(d, &name);
 	if (!is_wanted(d, row))
 		return 0;
 	print_entry(d, name, row);
-	if (d->names) {
+	if (d->names && !mboxtype_has(row->type, MBOXTYPE_DELETED)) {
 		buf_add_span(d->names, name);
 		buf_add_char(d->names, '\0');
 	}
@@ -274,25 +223,15 @@ static int remove_dumped(struct dump *d, struct us_err *err)
 static int dump(struct tool *t, const struct options *o, struct us_err *err)
 {
 	struct buf names = BUF_INIT;
-	struct dump d = {.tool = t, .opt = o, .pool = pool_new()};
-	int rc = 0;
+	struct dump d = {.tool = t, .opt = o, .names = o->remove ? &names : NULL};
+	int rc;
 
-	if (o->remove)
-		d.names = &names;
-	if (!o->partition) /* a tombstone is on none */
-		rc = folder_list_tombstones(t->host.store, SPAN_NULL, collect_dead, &d, err);
-	if (d.n_dead)
-		qsort(d.dead, d.n_dead, sizeof(d.dead[0]), compare_dead);
 	putchar('{');
-	if (rc == 0)
-		rc = folder_list(t->host.store, SPAN_NULL, dump_row, &d, err);
-	if (rc == 0)
-		print_dead_before(&d, NULL);
+	/* A tombstone is on no partition. */
+	rc = mboxlist_each(t->host.store, /* dead */ !o->partition, dump_row, &d, err);
 	fputs(d.any ? "\n}\n" : "\n\n}\n", stdout);
 	if (rc == 0 && d.names)
 		rc = remove_dumped(&d, err);
-	free(d.dead);
-	pool_free(&d.pool);
 	buf_free(&names);
 	return rc;
 }
@@ -360,83 +299,6 @@ static void acl_text(json_t *object, struct buf *out)
 
 /* ---- undump: carrying out -------------------------------------------------------------------------- */
 
-static int restore_tombstone(struct tool *t, struct span name, const struct mailbox_row *row,
-			     struct us_err *err)
-{
-	struct tombstone_row dead = {.name = name,
-				     .uidvalidity = row->uidvalidity,
-				     .modseq = row->foldermodseq,
-				     .time = row->mtime};
-
-	if (!row->uniqueid.len)
-		return 0; /* nobody could be told what died */
-	return folder_put_tombstone(t->host.store, row->uniqueid, &dead, err);
-}
-
-static int create_mailbox(struct tool *t, struct span name, const struct mailbox_row *row,
-			  struct us_err *err)
-{
-	struct folder_create options = {.type = row->type,
-					.uniqueid = row->uniqueid,
-					.partition = row->partition,
-					.acl = row->acl,
-					.uidvalidity = row->uidvalidity,
-					.createdmodseq = row->createdmodseq,
-					.foldermodseq = row->foldermodseq,
-					.highestmodseq = row->foldermodseq};
-
-	return folder_create(t->host.store, name, &options, err);
-}
-
-static int change_mailbox(struct tool *t, struct span name, const struct mailbox_row *row,
-			  struct us_err *err)
-{
-	struct mailbox *m = NULL;
-	bool moves;
-	int rc = mailbox_open(t->host.store, name, &m, err);
-
-	if (rc < 0)
-		return rc;
-	moves = row->partition.len && !span_eq(row->partition, m->row.partition);
-	if (row->uniqueid.len && !span_eq(row->uniqueid, m->row.uniqueid))
-		rc = us_fail(err, US_EMOVED, "%.*s has another uniqueid here", SPAN_ARG(name));
-	if (rc == 0 && !span_eq(row->acl, m->row.acl))
-		rc = mailbox_lock(m, err);
-	if (rc == 0 && m->locked)
-		rc = folder_set_acl(m, row->acl, err);
-	mailbox_close(&m);
-	if (rc == 0 && moves)
-		rc = folder_rename(t->host.store, name, name, row->partition, 0, err);
-	return rc;
-}
-
-static bool has_directory(struct span type)
-{
-	return !mboxtype_has(type, MBOXTYPE_INTERMEDIATE) && !mboxtype_has(type, MBOXTYPE_REMOTE);
-}
-
-static int restore_row(struct tool *t, struct span name, const struct mailbox_row *row,
-		       struct us_err *err)
-{
-	struct pool *pool = pool_new();
-	struct mailbox_row old;
-	int rc;
-
-	if (mboxtype_has(row->type, MBOXTYPE_DELETED)) {
-		rc = restore_tombstone(t, name, row, err);
-	} else {
-		rc = mailbox_row_get(t->host.store, name, pool, &old, NULL, NULL, err);
-		if (rc >= 0 && !has_directory(row->type))
-			rc = rc ? 0 : folder_put_entry(t->host.store, name, row, err);
-		else if (rc > 0 && mailbox_row_is_real(&old))
-			rc = change_mailbox(t, name, row, err);
-		else if (rc >= 0)
-			rc = create_mailbox(t, name, row, err);
-	}
-	pool_free(&pool);
-	return rc;
-}
-
 /* One entry. What is wrong with one does not stop the others. */
 static int restore_entry(struct tool *t, struct span name, json_t *object, struct us_err *err)
 {
@@ -453,7 +315,7 @@ static int restore_entry(struct tool *t, struct span name, json_t *object, struc
 
 	acl_text(object, &acl);
 	row.acl = buf_span(&acl);
-	rc = restore_row(t, name, &row, err);
+	rc = mboxlist_put(t->host.store, name, &row, err);
 	buf_free(&acl);
 	return rc < 0 ? us_err_prefix(err, "%.*s", SPAN_ARG(name)) : 0;
 }
