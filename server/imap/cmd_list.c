@@ -23,7 +23,8 @@ int parse_list(struct parse *p, void **args, struct us_err *err)
 	token_space(&p->s);
 	a->reference = token_astring(&p->s, p->pool);
 	if (!p->s.bad && scan_end(&p->s) && span_is(span_of(p->command->name), "LIST"))
-		return us_fail(err, US_EPROTO, "Missing required argument to List: mailbox pattern");
+		return us_fail(err, US_EPROTO,
+			       "Missing required argument to List: mailbox pattern");
 	token_space(&p->s);
 	a->pattern = token_list_mailbox(&p->s, p->pool);
 	rc = parse_end(p, err);
