@@ -11,7 +11,12 @@
  *	annotate NAME UID ENTRY USER VALUE	of a message; USER "-": shared; VALUE "-": removed
  *	mailboxannotation NAME ENTRY USER VALUE
  *	quota ROOT [RESOURCE LIMIT]...		all limits; RESOURCE as on the wire
- *	subscribe USER NAME
+ *	unquota ROOT
+ *	acl NAME [IDENTIFIER RIGHTS]...		exactly this
+ *	subscribe USER NAME, unsubscribe USER NAME
+ *	seen USER UNIQUEID LASTUID UIDS		seen state in a mailbox of somebody else
+ *	serverannotation ENTRY USER VALUE
+ *	removeuser USER				all of him, for good
  *	rename FROM TO, delete NAME, trash NAME (delete as a replica does), remove NAME (for good)
  *	compact NAME
  *	cache NAME UID				have its cached form made and kept; prints "cached LENGTH"
@@ -71,14 +76,19 @@ static uint64_t number(const struct words *w, size_t i)
 
 /* ---- mailboxes ----------------------------------------------------------------------------------- */
 
+static void put_acl(const struct words *w, struct buf *acl)
+{
+	for (size_t i = 2; i + 1 < w->n; i += 2)
+		buf_printf(acl, "%.*s\t%.*s\t", SPAN_ARG(w->w[i]), SPAN_ARG(w->w[i + 1]));
+}
+
 static int do_create(struct store *store, const struct words *w, struct us_err *err)
 {
 	struct folder_create options = {.acl = SPAN_LIT("anyone\tlrs\t")};
 	struct buf acl = BUF_INIT;
 	int rc;
 
-	for (size_t i = 2; i + 1 < w->n; i += 2)
-		buf_printf(&acl, "%.*s\t%.*s\t", SPAN_ARG(w->w[i]), SPAN_ARG(w->w[i + 1]));
+	put_acl(w, &acl);
 	if (acl.len)
 		options.acl = buf_span(&acl);
 	rc = folder_create(store, word(w, 1), &options, err);
@@ -375,6 +385,22 @@ static int do_mailboxannotation(struct store *store, const struct words *w, stru
 	return rc;
 }
 
+static int do_acl(struct store *store, const struct words *w, struct us_err *err)
+{
+	struct mailbox *m = NULL;
+	struct buf acl = BUF_INIT;
+	int rc = mailbox_open(store, word(w, 1), &m, err);
+
+	put_acl(w, &acl);
+	if (rc == 0)
+		rc = mailbox_lock(m, err);
+	if (rc == 0)
+		rc = folder_set_acl(m, buf_span(&acl), err);
+	mailbox_close(&m);
+	buf_free(&acl);
+	return rc;
+}
+
 static int do_quota(struct store *store, const struct words *w, struct us_err *err)
 {
 	static const char *const names[STATE_RESOURCES] = {"STORAGE", "MESSAGE",
@@ -393,6 +419,38 @@ static int do_quota(struct store *store, const struct words *w, struct us_err *e
 static int do_subscribe(struct store *store, const struct words *w, struct us_err *err)
 {
 	return subscription_set(store, word(w, 1), word(w, 2), true, err);
+}
+
+static int do_unsubscribe(struct store *store, const struct words *w, struct us_err *err)
+{
+	return subscription_set(store, word(w, 1), word(w, 2), false, err);
+}
+
+static int do_seen(struct store *store, const struct words *w, struct us_err *err)
+{
+	struct state_seen seen = {.uniqueid = word(w, 2),
+				  .lastread = store_now(),
+				  .lastuid = (uint32_t)number(w, 3),
+				  .lastchange = store_now(),
+				  .seenuids = word(w, 4)};
+
+	return seen_set(store, word(w, 1), &seen, err);
+}
+
+static int do_serverannotation(struct store *store, const struct words *w, struct us_err *err)
+{
+	return annotation_set_server(store, word(w, 1), dash_is(word(w, 2), SPAN_LIT("")),
+				     dash_is(word(w, 3), SPAN_NULL), err);
+}
+
+static int do_unquota(struct store *store, const struct words *w, struct us_err *err)
+{
+	return quota_remove(store, word(w, 1), err);
+}
+
+static int do_removeuser(struct store *store, const struct words *w, struct us_err *err)
+{
+	return user_remove(store, word(w, 1), FOLDER_DELETE_NOW, err);
 }
 
 /* ---- show ------------------------------------------------------------------------------------------ */
@@ -508,6 +566,7 @@ static const struct {
 	const char *name;
 	int (*run)(struct store *store, const struct words *w, struct us_err *err);
 } commands[] = {
+	{"acl", do_acl},
 	{"annotate", do_annotate},
 	{"append", do_append},
 	{"cache", do_cache},
@@ -521,11 +580,16 @@ static const struct {
 	{"mailboxannotation", do_mailboxannotation},
 	{"quota", do_quota},
 	{"remove", do_remove},
+	{"removeuser", do_removeuser},
 	{"rename", do_rename},
+	{"seen", do_seen},
+	{"serverannotation", do_serverannotation},
 	{"show", do_show},
 	{"subscribe", do_subscribe},
 	{"trash", do_trash},
 	{"unlink", do_unlink},
+	{"unquota", do_unquota},
+	{"unsubscribe", do_unsubscribe},
 };
 
 static int do_line(struct store *store, const struct words *w, struct us_err *err)

@@ -1,0 +1,300 @@
+"""sync_client by hand between two masters of ours: every mode, every kind of object; a second run sends nothing."""
+import os
+
+import pytest
+
+from lib import places
+from lib.site import Site, differences
+
+
+@pytest.fixture
+def pair(roots):
+    made = []
+
+    def make(replica=None, **more):
+        b = Site(roots(), "b", **(replica or {}))
+        a = Site(roots(), "a", to=b, **more)
+        for site in (b, a):
+            site.__enter__()
+            made.append(site)
+            site.start()
+        return a, b
+    yield make
+    for site in reversed(made):
+        site.__exit__(None)
+
+
+def bob(a):
+    a.do("create user.bob bob lrswipkxtecdan", "create user.bob.Sent bob lrswipkxtecdan")
+    a.append("user.bob", "Subject: one\r\n\r\nbody\r\n", "\\Seen", "$Work")
+    a.append("user.bob", "Subject: two\r\n\r\nbody\r\n")
+
+
+def follows(a, b, said, users=("bob",), shared=(), mode=("-u", "bob")):
+    """The mode brings all over and says so; then nothing is left to say but the user's name."""
+    assert a.said(*mode) == said
+    assert differences(a, b, users, shared) == []
+    assert [line for line in a.said(*mode) if not line.startswith("USER ")] == []
+
+
+def test_a_user_comes_over_and_a_second_run_says_only_his_name(pair):
+    a, b = pair()
+    bob(a)
+    follows(a, b, ["USER bob", "MAILBOX user.bob", "MAILBOX user.bob.Sent"])
+
+
+def test_every_change_of_a_user_follows(pair):
+    a, b = pair()
+    bob(a)
+    a.do("create shared")
+    uniqueid = a.do("show shared")[0].split("uniqueid=")[1].split()[0]
+    follows(a, b, ["USER bob", "MAILBOX user.bob", "MAILBOX user.bob.Sent"])
+    steps = [
+        (["flags user.bob 2 \\Flagged Other"], ["MAILBOX user.bob"]),
+        (["expunge user.bob 1"], ["MAILBOX user.bob"]),
+        (["annotate user.bob 2 /comment - note", "annotate user.bob 2 /comment bob mine"], ["MAILBOX user.bob"]),
+        (["acl user.bob.Sent bob lrs joe lr"], ["MAILBOX user.bob.Sent"]),
+        (["mailboxannotation user.bob.Sent /comment - hello"], ["MAILBOX user.bob.Sent"]),
+        (["quota user.bob STORAGE 5000 MESSAGE 10"], ["QUOTA user.bob"]),
+        (["unquota user.bob"], ["UNQUOTA user.bob"]),
+        (["subscribe bob user.bob.Sent", "subscribe bob shared"], ["SUB bob shared", "SUB bob user.bob.Sent"]),
+        (["unsubscribe bob shared"], ["UNSUB bob shared"]),
+        ([f"seen bob {uniqueid} 3 1:3"], [f"SEEN bob {uniqueid}"]),
+        (["create user.bob.New"], ["MAILBOX user.bob.New"]),
+        (["rename user.bob.New user.bob.Newer"],
+         ["RENAME user.bob.New -> user.bob.Newer (default)", "MAILBOX user.bob.Newer"]),
+        (["remove user.bob.Newer"], ["UNMAILBOX user.bob.Newer"]),
+        (["rename user.bob.Sent user.bob.Sent p2"], ["RENAME user.bob.Sent -> user.bob.Sent (p2)", "MAILBOX user.bob.Sent"]),
+        (["expunge user.bob 2", "unlink user.bob 1 2"], ["FULLMAILBOX user.bob", "MAILBOX user.bob"]),
+    ]
+    for changes, said in steps:
+        a.do(*changes)
+        follows(a, b, ["USER bob", *said])
+
+
+def test_delayed_deletes_and_their_end_follow(pair):
+    a, b = pair()
+    bob(a)
+    a.said("-u", "bob")
+    a.do("delete user.bob.Sent")
+    said = a.said("-u", "bob")
+    deleted = said[1].split(" -> ")[1].split(" ")[0]
+    assert deleted.startswith("DELETED.user.bob.Sent.")
+    assert differences(a, b, ["bob"]) == []
+    a.do(f"remove {deleted}")
+    follows(a, b, ["USER bob", f"UNMAILBOX {deleted}"])
+
+
+def test_mailboxes_are_named_as_an_administrator_names_them(pair):
+    a, b = pair(imapd={"unixhierarchysep": True})
+    bob(a)
+    a.do("create user.first^last", "create user.first^last.x^y", "create shared.pub")
+    follows(a, b, ["MAILBOX user.first^last.x^y", "MAILBOX shared.pub"], users=(), shared=["shared.pub"],
+            mode=("-m", "user/first.last/x.y", "shared/pub"))
+    done = a.sync("-m", "user/nobody", "user/bob/Sent", check=False)
+    assert done.returncode == 1 and "user/nobody" in done.stderr and "MAILBOX user.bob.Sent" in done.stdout
+
+
+def test_meta_mode_leaves_mailboxes_alone(pair):
+    a, b = pair()
+    bob(a)
+    a.do("subscribe bob user.bob")
+    assert a.said("-s", "bob") == ["META bob", "SUB bob user.bob"]
+    assert a.said("-s", "bob") == ["META bob"]
+    with b.csync() as c:
+        assert c.get("META", "bob").all("LSUB") == [["user.bob"]]
+        assert c.mailboxes("user.bob") == []
+
+
+def test_everything_comes_over_with_removals(pair):
+    a, b = pair()
+    bob(a)
+    a.do("create user.ann", "create shared", "create shared.sub", "quota shared STORAGE 5", "serverannotation /motd - hi",
+         "subscribe ann shared")
+    a.append("shared", "s\r\n")
+    a.sync("-A")
+    assert differences(a, b, ["ann", "bob"], ["shared", "shared.sub"]) == []
+    a.do("removeuser ann", "remove shared.sub", "unquota shared", "serverannotation /motd - -")
+    a.sync("-A")
+    assert differences(a, b, ["bob"], ["shared"]) == []
+    with b.csync() as c:
+        assert c.mailboxes("shared.sub", "user.ann") == [] and c.get("META", "ann").items == []
+        assert c.get("QUOTA", "shared").items == []
+    assert a.said("-A") == ["USER bob", "UNQUOTA shared"]    # a root's removal is told without looking
+
+
+def test_a_prefix_brings_some_users(pair):
+    a, b = pair()
+    bob(a)
+    a.do("create user.ann", "create user.anna", "create shared")
+    assert a.said("-A", "ann") == ["USER ann", "MAILBOX user.ann", "USER anna", "MAILBOX user.anna"]
+
+
+def test_another_partition_can_be_wanted(pair):
+    a, b = pair()
+    bob(a)
+    a.said("-u", "-p", "p2", "bob")
+    with b.csync() as c:
+        assert {m["PARTITION"] for m in c.mailboxes("user.bob", "user.bob.Sent")} == {"p2"}
+    assert a.said("-u", "-p", "p2", "bob") == ["USER bob"]
+
+
+def test_names_come_from_a_file(pair):
+    a, b = pair()
+    bob(a)
+    a.do("create user.ann")
+    names = a.root / "names"
+    names.write_text("# users\nann\r\n\n  bob\n")
+    names.chmod(0o644)
+    assert [line for line in a.said("-u", "-f", names) if line.startswith("USER")] == ["USER ann", "USER bob"]
+    assert differences(a, b, ["ann", "bob"]) == []
+
+
+def test_exit_statuses_and_complaints(pair):
+    a, b = pair()
+    bob(a)
+
+    def run(*args):
+        return a.sync(*args, check=False)
+    for bad in [(), ("-u",), ("-u", "-m", "x"), ("-A", "-r"), ("-R", "x"), ("-u", "-1", "x"), ("-Q",), ("-u", "-t", "x", "bob")]:
+        done = run(*bad)
+        assert done.returncode == 64 and "usage: sync_client" in done.stderr, bad
+    done = run("-u", "nobody", "bob")    # the other one is brought over all the same
+    assert done.returncode == 1 and "Does not exist locally nobody" in done.stderr and "MAILBOX user.bob" in done.stdout
+    assert run("-s", "nobody").returncode == 1
+    assert run("-u", "-o", "-S", f"127.0.0.1:{places.free_ports(1)[0]}", "bob").returncode == 1
+    assert run("-u", "-n", "west", "bob").returncode == 0    # a channel without keys of its own has the common ones
+    del a.options["sync_host"]
+    a.write_conf()
+    done = run("-u", "bob")
+    assert done.returncode == 70 and "sync_host" in done.stderr
+
+
+def test_a_wrong_password_is_final_by_hand(pair):
+    a, b = pair()
+    bob(a)
+    a.options["sync_password"] = "wrong"
+    a.write_conf()
+    done = a.sync("-u", "bob", check=False)
+    assert done.returncode == 1 and "does not let us in" in done.stderr
+    a.options.update({"sync_password": "pw", "sync_authname": "joe"})
+    places.make_users(b.root / "sasldb2", "b.test", {"joe": "pw"})
+    places.own_by_service_user(b.root / "sasldb2")
+    a.write_conf()
+    done = a.sync("-u", "bob", check=False)
+    assert done.returncode == 1 and "no administrator" in done.stderr
+
+
+def test_over_tls_a_unix_socket_and_without_compression(pair):
+    a, b = pair(replica={"tls": True})
+    bob(a)
+    a.options["tls_client_ca_file"] = b.root / "cert.pem"
+    a.write_conf()
+    for n, (server, args) in enumerate([(f"localhost:{b.port}/tls", ()), (str(b.socket), ()), (f"127.0.0.1:{b.port}", ("-z",))]):
+        a.append("user.bob", f"Subject: {n}\r\n\r\n")
+        assert "MAILBOX user.bob" in a.said("-u", "-S", server, *args, "bob")
+        assert differences(a, b, ["bob"]) == []
+    done = a.sync("-u", "-z", "-S", f"localhost:{b.port}/tls", "bob", check=False)    # not offered inside TLS
+    assert done.returncode == 1
+
+
+def imap_port(b):
+    """Give a site an imapd; the port it listens on."""
+    port, = places.free_ports(1)
+    b.services["imap"] = f'cmd="imapd -C {b.imapd_conf}" listen="127.0.0.1:{port}"'
+    b.reload()
+    return port
+
+
+def test_over_imap_everything_goes_as_well(pair):
+    a, b = pair(replica={"programs": {"imapd": "imapd"}})
+    bob(a)
+    port = imap_port(b)
+    a.options["sync_try_imap"] = True
+    a.write_conf()
+    done = a.sync("-v", "-u", "-S", f"127.0.0.1:{port}", "bob")
+    assert "SYNCAPPLY MAILBOX" in done.stderr and "AUTHENTICATE" not in done.stderr
+    assert differences(a, b, ["bob"]) == []
+    assert a.said("-u", "-S", f"127.0.0.1:{port}", "bob") == ["USER bob"]
+    b.append("user.bob", "theirs\r\n")
+    a.append("user.bob", "ours\r\n")
+    a.do("rename user.bob.Sent user.bob.S", "subscribe bob user.bob")
+    a.sync("-u", "-S", f"127.0.0.1:{port}", "bob")
+    assert differences(a, b, ["bob"]) == []
+    # the same switch, and a port that turns out to be csync's
+    a.append("user.bob", "more\r\n")
+    assert "MAILBOX user.bob" in a.said("-u", "bob")
+    assert differences(a, b, ["bob"]) == []
+
+
+def test_over_imap_a_rolling_client_rolls(pair):
+    a, b = pair(replica={"programs": {"imapd": "imapd"}})
+    bob(a)
+    a.options.update({"sync_try_imap": True, "sync_port": imap_port(b)})
+    a.write_conf()
+    with a.rolling():
+        for n in range(10):
+            a.append("user.bob", f"{n}\r\n")
+        a.wait_synced()
+        assert differences(a, b, ["bob"]) == []
+
+
+def test_two_vs_show_the_wire_but_no_password(pair):
+    a, b = pair()
+    bob(a)
+    done = a.sync("-v", "-u", "bob")
+    assert "GET USER bob" in done.stderr and "APPLY MAILBOX" in done.stderr
+    assert "AGFkbWluAHB3" not in done.stderr
+
+
+def test_many_messages_go_in_bounded_steps(pair):
+    a, b = pair(imapd={"sync_batchsize": 20})
+    a.do("create user.bob")
+    for n in range(95):
+        a.append("user.bob", f"Subject: {n}\r\n\r\n{n}\r\n")
+    done = a.sync("-v", "-u", "bob")
+    assert done.stderr.count("APPLY MAILBOX") == 5
+    assert differences(a, b, ["bob"]) == []
+
+
+def test_a_locked_user_is_left_out_at_once_with_N(pair):
+    a, b = pair()
+    bob(a)
+    lock = a.conf / "lock/sync" / "*S*127^0^0^1*bob"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    places.own_by_service_user(a.conf / "lock")
+    holder = a.sync("-u", "bob")    # makes the lock file
+    assert holder.returncode == 0 and lock.exists(), sorted(os.listdir(lock.parent))
+    import fcntl
+    with open(lock, "r+b") as held:
+        fcntl.lockf(held, fcntl.LOCK_EX)
+        done = a.sync("-u", "-N", "bob", check=False, timeout=10)
+        assert done.returncode == 1 and "lock" in done.stderr.lower()
+    assert a.sync("-u", "-N", "bob").returncode == 0
+
+
+def test_a_replica_that_was_written_to(pair):
+    a, b = pair()
+    bob(a)
+    a.sync("-u", "bob")
+    b.append("user.bob", "theirs\r\n")
+    a.append("user.bob", "ours\r\n")
+    b.do("flags user.bob 2 \\Answered")
+    a.sync("-u", "bob")
+    assert differences(a, b, ["bob"]) == []
+    assert a.said("-u", "bob") == ["USER bob"]
+    with b.csync() as c:
+        live = [r for r in c.full_mailbox("user.bob")["RECORD"] if "\\Expunged" not in map(str, r["FLAGS"])]
+    assert len(live) == 4
+
+
+def test_a_name_born_on_both_sides_fails_alone(pair):
+    a, b = pair()
+    bob(a)
+    b.do("create user.bob.Sent", "create user.bob.Theirs")
+    b.append("user.bob.Sent", "theirs\r\n")
+    done = a.sync("-u", "bob", check=False)
+    assert done.returncode == 1 and "MAILBOX user.bob" in done.stdout
+    with b.csync() as c:
+        assert len(c.full_mailbox("user.bob")["RECORD"]) == 2
+        assert len(c.full_mailbox("user.bob.Sent")["RECORD"]) == 1
