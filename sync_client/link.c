@@ -292,13 +292,32 @@ static int tell_capabilities(struct link *link, struct us_err *err)
 	return rc;
 }
 
-static int settle_in(struct link *link, const struct connect_target *target, struct us_err *err)
+#define TLS_FIRST_MS 1000
+
+/* "/tls": a server that greets us in the clear is asked for TLS before anything else is said; one that waits for us begins
+ * with it. */
+static int begin_secured(struct link *link, struct us_err *err)
 {
-	bool implicit = target->tls;
-	int rc = implicit ? start_tls(link, err) : 0;
+	int rc = stream_wait(link->stream, NULL, 0, TLS_FIRST_MS, err);
 
 	if (rc == 0)
+		rc = start_tls(link, err);
+	if (rc >= 0)
 		rc = read_greeting(link, link->config.try_imap, err);
+	if (rc < 0 || link->tls_on)
+		return rc;
+	if (link->imap && !link->starttls_offered)
+		rc = link_simple(link, 'C', "CAPABILITY", note_imap_line, err);
+	if (rc == 0 && !link->starttls_offered)
+		rc = us_fail(err, US_ENOTSUP, "the replica offers no TLS");
+	return rc == 0 ? upgrade(link, err) : rc;
+}
+
+static int settle_in(struct link *link, const struct connect_target *target, struct us_err *err)
+{
+	int rc = target->tls ? begin_secured(link, err)
+			     : read_greeting(link, link->config.try_imap, err);
+
 	if (rc == 0 && link->imap && !link->mechs.len)
 		rc = link_simple(link, 'C', "CAPABILITY", note_imap_line, err);
 	if (rc == 0 && !target->noauth && !target->local)

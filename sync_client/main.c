@@ -115,8 +115,10 @@ int main(int argc, char **argv)
 		status = why.code == US_ECONFIG ? EX_SOFTWARE
 						: status; /* as Cyrus ends without a sync_host */
 	} else {
-		if (p.detached >= 0)
+		if (p.detached >= 0) {
 			process_detached(&p.detached, 0);
+			(void)process_null_stdio(0, NULL); /* whoever reads what we say would wait for ever */
+		}
 		status = run(&p);
 	}
 	finish(&p);
