@@ -50,6 +50,8 @@ static enum cost cost_of(const struct search_node *args)
 	static const struct mime_cache complete = {.has_headers = true};
 
 	switch (args->key) {
+	case SEARCH_SENT:
+		return COST_CACHE;
 	case SEARCH_FIELD:
 		return mime_cache_has_fields(&complete, &args->name, 1) ? COST_CACHE : COST_FILE;
 	case SEARCH_BODY:
@@ -211,26 +213,11 @@ static bool is_in_range(const struct search_node *args, int64_t x)
 	return x >= args->range.from && x < args->range.to;
 }
 
-bool search_sent_day(const struct record *r, int64_t *day)
-{
-	int64_t rest = (r->sentdate % DAY + DAY) % DAY;
-
-	/* A zone lies between -12 and +14 hours: a day that begins from 10:00 to 12:00 UTC can be its own, in the
-	 * west, or the next one, in the east. */
-	if (rest >= 10 * 3600 && rest <= 12 * 3600)
-		return false;
-	*day = r->sentdate - rest + (rest > 12 * 3600 ? DAY : 0);
-	return true;
-}
-
+/* By the writer's calendar. The record keeps when that day began, but not in which zone, so the cache is asked. */
 static int match_sent(const struct search_node *args, struct loaded *l, struct us_err *err)
 {
-	int64_t day;
-	int rc;
+	int rc = need_cache(l, err);
 
-	if (search_sent_day(l->message->record, &day))
-		return is_in_range(args, day);
-	rc = need_cache(l, err);
 	if (rc < 0)
 		return rc;
 	return is_in_range(args, l->cache.has_sent ? datetime_midnight(l->cache.sent) : 0);

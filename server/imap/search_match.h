@@ -3,8 +3,8 @@
  * A search program is a tree of search_args.h made ready for one mailbox: strings folded, keywords found, sets
  * resolved, and every list sorted so that what costs least is asked first:
  *
- *	record	flags, numbers, size, INTERNALDATE, most sent dates
- *	cache	the fields that are cached (server/store/mime/cache.h)
+ *	record	flags, numbers, size, INTERNALDATE
+ *	cache	sent dates, the fields that are cached (server/store/mime/cache.h)
  *	file	other fields
  *	body	BODY, TEXT
  *
@@ -54,9 +54,5 @@ struct search_message {
 /* 1, 0, or the code of a load that failed. */
 int search_matches(struct search_program *program, const struct search_message *message,
 		   struct us_err *err);
-
-/* The day a message was sent, by its writer's calendar: midnight as if in UTC. False: only the cache knows, since the
- * record keeps that day's beginning without its zone. Exported for its test. */
-bool search_sent_day(const struct record *r, int64_t *day);
 
 #endif

@@ -54,6 +54,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (c->flags & CMD_HAS_UID_FORM)
 		parse(c, rest, true, FRAMER_NO_STREAM);
 	if (c->stream && c->stream->literal)
-		parse(c, rest, false, strlen(c->name) + data[1]);
+		parse(c, rest, false, strlen(c->name) + (data[1] < rest.len ? data[1] : rest.len));
 	return 0;
 }

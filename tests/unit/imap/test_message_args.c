@@ -1,0 +1,162 @@
+/* test_message_args.c - what STORE, COPY, EXPUNGE and APPEND say, and what they may not. FETCH and SEARCH have tests of
+ * their own. */
+#include "tests/unit/test.h"
+
+#include "server/imap/append_private.h"
+#include "server/imap/commands.h"
+#include "server/imap/token.h"
+#include "server/store/state.h"
+
+struct args_case {
+	const char *in;    /* behind the tag; of APPEND up to the message's announcement */
+	const char *wrong; /* behind BAD; NULL: it is well */
+};
+
+/* `streamed`: what stands behind the words announces the message, {5}. */
+static int parse_text(const char *in, bool uid, bool streamed, const char *behind,
+		      struct pool *pool, void **args, struct us_err *err)
+{
+	struct frame frame = {.streamed_at = FRAMER_NO_STREAM};
+	char *text = pool_printf(pool, "%s%s%s", in, streamed ? "{5}\r\n" : "", behind);
+	struct parse p = {.s = scan_init(span_of(text)), .pool = pool, .frame = &frame, .uid = uid};
+
+	if (streamed)
+		frame.streamed_at = strlen(in);
+	p.command = command_find(token_atom(&p.s));
+	assert_non_null(p.command);
+	return p.command->parse(&p, args, err);
+}
+
+static void check(const struct args_case *c, bool uid, bool streamed, const char *behind)
+{
+	struct pool *pool = pool_new();
+	struct us_err err = US_ERR_INIT;
+	void *args = NULL;
+	int rc = parse_text(c->in, uid, streamed, behind, pool, &args, &err);
+
+	if (!c->wrong && rc < 0)
+		fail_msg("%s: %s", c->in, err.text);
+	if (c->wrong && (rc != US_EPROTO || strcmp(err.text, c->wrong) != 0))
+		fail_msg("%s: %d %s, not %s", c->in, rc, err.text, c->wrong);
+	assert_int_equal(args != NULL, !c->wrong);
+	pool_free(&pool);
+}
+
+static void arguments_are_judged(void **state UNUSED)
+{
+	static const struct args_case cases[] = {
+		{"STORE 1 FLAGS (\\Seen)", NULL},
+		{"STORE 1 +FLAGS (\\seen a $b)", NULL},
+		{"STORE 1:* -flags.silent ()", NULL},
+		{"STORE 1 FLAGS \\Seen", NULL},
+		{"STORE 1 FLAGS a b \\Deleted", NULL},
+		{"STORE", "Missing required argument to Store"},
+		{"STORE 1", "Missing required argument to Store"},
+		{"STORE 1 FLAGS", "Missing required argument to Store"},
+		{"STORE x FLAGS (a)", "Invalid sequence in Store"},
+		{"STORE 0 FLAGS (a)", "Invalid sequence in Store"},
+		{"STORE 1 BOGUS (a)", "Invalid Store attribute"},
+		{"STORE 1 ++FLAGS (a)", "Invalid Store attribute"},
+		{"STORE 1 FLAGS.LOUD (a)", "Invalid Store attribute"},
+		{"STORE 1 FLAGS (\\Recent)", "Invalid system flag in Store command"},
+		{"STORE 1 FLAGS (\\Bogus)", "Invalid system flag in Store command"},
+		{"STORE 1 FLAGS (a{b)", "Invalid flag name in Store command"},
+		{"STORE 1 FLAGS (\"a\")", "Invalid flag name in Store command"},
+		{"STORE 1 FLAGS ( a)", "Invalid flag name in Store command"},
+		{"STORE 1 FLAGS (a", "Invalid flag name in Store command"},
+		{"STORE 1 FLAGS a  b", "Invalid flag name in Store command"},
+		{"STORE 1 FLAGS (a) x", "Unexpected extra arguments to Store"},
+		{"COPY 1:2,7 INBOX", NULL},
+		{"COPY * {1+}\r\na", NULL},
+		{"COPY", "Missing required argument to Copy"},
+		{"COPY 1", "Missing required argument to Copy"},
+		{"COPY x a", "Invalid sequence in Copy"},
+		{"COPY 1 a b", "Unexpected extra arguments to Copy"},
+		{"EXPUNGE", NULL},
+		{"EXPUNGE 1", "Unexpected extra arguments to Expunge"},
+		{"APPEND", "Missing required argument to Append"},
+		{"APPEND a", "Missing required argument to Append"},
+		{"APPEND a ", "Missing required argument to Append command"},
+		{"APPEND a (\\Seen)", "Missing space after flag list in Append command"},
+		{"APPEND a (\\Seen) ", "Missing required argument to Append command"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		check(&cases[i], false, false, "");
+}
+
+static void uid_expunge_has_a_set(void **state UNUSED)
+{
+	static const struct args_case cases[] = {
+		{"EXPUNGE 1:7", NULL},
+		{"EXPUNGE", "Missing required argument to Expunge"},
+		{"EXPUNGE x", "Invalid sequence in Expunge"},
+		{"EXPUNGE 1 2", "Unexpected extra arguments to Expunge"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		check(&cases[i], true, false, "");
+}
+
+static void a_message_is_appended_behind_its_words(void **state UNUSED)
+{
+	static const struct args_case cases[] = {
+		{"APPEND a ", NULL},
+		{"APPEND \"a b\" () ", NULL},
+		{"APPEND a (\\Seen x) ", NULL},
+		{"APPEND a (\\Seen x) \" 3-Nov-2026 01:02:03 +0100\" ", NULL},
+		{"APPEND a \"03-Nov-2026 01:02:03 +0100\" ", NULL},
+		{"APPEND {1}\r\na ", NULL},
+		{"APPEND  a ", "Missing required argument to Append"},
+		{"APPEND a (\\Recent) ", "Invalid flag in Append command"},
+		{"APPEND a (\\Bogus) ", "Invalid flag in Append command"},
+		{"APPEND a (x{) ", "Invalid flag in Append command"},
+		{"APPEND a \\Seen ", "Missing required argument to Append command"},
+		{"APPEND a \"bogus\" ", "Invalid date-time in Append command"},
+		{"APPEND a \" 3-Nov-2026\" ", "Invalid date-time in Append command"},
+		{"APPEND a \"03-Nov-2026 01:02:03 +0100\"", "Invalid date-time in Append command"},
+		{"APPEND a \"03-Nov-2026 01:02:03 +0100\" () ",
+		 "Missing required argument to Append command"},
+		{"APPEND a x ", "Missing required argument to Append command"},
+	};
+	static const struct args_case junk = {"APPEND a ", "Unexpected extra arguments to Append"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		check(&cases[i], false, true, "");
+	check(&junk, false, true, " ");
+	check(&junk, false, true, " (\\Seen)");
+}
+
+static void the_words_of_append_are_taken(void **state UNUSED)
+{
+	struct pool *pool = pool_new();
+	struct scan s = scan_init(
+		SPAN_LIT(" INBOX (\\Flagged x \\SEEN y) \"23-Nov-2026 01:02:03 +0100\" "));
+	struct args_append args;
+	struct us_err err;
+
+	assert_int_equal(append_parse_words(&s, pool, &args, &err), 1);
+	assert_true(scan_ok_at_end(&s));
+	assert_span(args.mailbox, "INBOX");
+	assert_int_equal(args.system, FLAG_FLAGGED | FLAG_SEEN);
+	assert_int_equal(args.n_keywords, 2);
+	assert_span(args.keyword[1], "y");
+	assert_true(args.has_date);
+	assert_int_equal(args.date.time, 1795392123);
+	/* The name itself is a literal that is only announced: the first literal is not the message. */
+	s = scan_init(SPAN_LIT(" "));
+	assert_int_equal(append_parse_words(&s, pool, &args, &err), 0);
+	pool_free(&pool);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(arguments_are_judged),
+		cmocka_unit_test(uid_expunge_has_a_set),
+		cmocka_unit_test(a_message_is_appended_behind_its_words),
+		cmocka_unit_test(the_words_of_append_are_taken),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
