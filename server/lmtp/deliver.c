@@ -5,7 +5,8 @@
  *	open --> may it grow? --> lock all --> was it here before? --> append --> finish all --> unlock
  *
  * A first round takes only locks that are free: nobody waits for a mailbox while he holds others. What was locked, and what
- * was renamed meanwhile, comes again in rounds that wait. Recipients are independent; those of one group share
+ * was renamed meanwhile, comes again in rounds that wait; before that the body is synced, so that those who wait for
+ * one mailbox do this much side by side. Recipients are independent; those of one group share
  * their syncs, and one body is linked into all mailboxes of a partition.
  */
 #include "server/lmtp/deliver.h"
@@ -117,17 +118,28 @@ static void free_targets(struct delivery *d)
 
 /* ---- one mailbox ------------------------------------------------------------------------------------ */
 
+static bool suppresses(const struct delivery *d, const struct mailbox *m)
+{
+	return d->s->options->suppress_duplicates && d->message->id.len &&
+	       !(m->view.counters.options & MAILBOX_OPTION_DUP_DELIVER);
+}
+
 static void open_target(struct delivery *d, struct target *t)
 {
 	struct lmtp_session *s = d->s;
 	uint64_t size = d->message->staged.size;
-	int rc;
+	int rc = 0;
 
-	rc = mailbox_open(s->host->store, buf_span(&t->name), &t->m, &t->err);
+	if (!t->m)
+		rc = mailbox_open(s->host->store, buf_span(&t->name), &t->m, &t->err);
 	for (unsigned i = 0; rc == 0 && !t->allowed && i < t->copies; i++)
 		rc = allowance_take(&s->envelope.allowances, s->host->store, buf_span(&t->name),
 				    size, s->options->strict_quota, t->ignore_quota, &t->err);
 	t->allowed = true;
+	/* Asked now, the mark need not be asked for again with the lock held, unless somebody sets it meanwhile. */
+	if (rc == 0 && suppresses(d, t->m))
+		rc = duplicate_foresee(t->m, buf_span(&d->message->id), buf_span(&d->message->date),
+				       &t->err);
 	if (rc < 0)
 		settle(t, rc);
 }
@@ -154,12 +166,6 @@ static int body_on(struct delivery *d, struct partition *p, struct staged **out,
 	if (rc == 0)
 		d->n_copies++;
 	return rc;
-}
-
-static bool suppresses(const struct delivery *d, const struct mailbox *m)
-{
-	return d->s->options->suppress_duplicates && d->message->id.len &&
-	       !(m->view.counters.options & MAILBOX_OPTION_DUP_DELIVER);
 }
 
 static int append_copy(struct delivery *d, struct target *t, struct us_err *err)
@@ -280,7 +286,7 @@ static void fill_group(struct delivery *d, struct group *g, bool waited)
 	}
 }
 
-static void finish_group(struct delivery *d, struct group *g)
+static void finish_group(struct group *g)
 {
 	commit_finish_all(g->ends, g->n_ends);
 	for (size_t i = 0; i < g->n_ends; i++) {
@@ -288,9 +294,18 @@ static void finish_group(struct delivery *d, struct group *g)
 		t->c = NULL;
 		t->rc = g->ends[i].rc;
 		t->err = g->ends[i].err;
-		if (t->rc == 0)
-			log_delivery(d, t);
 	}
+}
+
+/* The lock is gone: the next one need not wait for what we write into the log. */
+static void tell_group(struct delivery *d, struct group *g)
+{
+	for (size_t i = 0; i < g->n_ends; i++)
+		if (g->ending[i]->rc == 0)
+			log_delivery(d, g->ending[i]);
+	for (size_t i = 0; i < g->n; i++)
+		if (g->targets[i]->settled && g->targets[i]->rc == 0)
+			log_duplicates(d, g->targets[i]);
 }
 
 static void deliver_group(struct delivery *d, struct group *g, bool wait)
@@ -299,14 +314,13 @@ static void deliver_group(struct delivery *d, struct group *g, bool wait)
 		g->locks[i].m = g->targets[i]->m;
 	mailbox_lock_many(g->locks, g->n, wait);
 	fill_group(d, g, wait);
-	finish_group(d, g);
-	for (size_t i = 0; i < g->n; i++) {
-		struct target *t = g->targets[i];
-		mailbox_unlock(t->m);
-		if (t->settled && t->rc == 0)
-			log_duplicates(d, t);
-		mailbox_close(&t->m); /* the next round looks it up again */
-	}
+	finish_group(g);
+	for (size_t i = 0; i < g->n; i++)
+		mailbox_unlock(g->targets[i]->m);
+	tell_group(d, g);
+	for (size_t i = 0; i < g->n; i++)
+		if (g->targets[i]->rc != US_EBUSY) /* else the next round goes on with it */
+			mailbox_close(&g->targets[i]->m);
 	g->n = g->n_ends = 0;
 }
 
@@ -381,6 +395,16 @@ static enum lmtp_reply outcome_of(const struct delivery *d, struct target *t)
 				  : lmtp_reply_of_error(t->rc, d->s->options->over_quota_for_good);
 }
 
+/* Where it fails the partition is poisoned: then each target learns it by itself. */
+static void sync_body(struct delivery *d)
+{
+	struct us_err err;
+
+	if (staged_sync(&d->message->staged, &err) < 0)
+		log_event(LOG_ERR, "lmtp.message.failed", LF_TEXT("IOERROR: storing a message"),
+			  LF_ERR(&err));
+}
+
 void deliver_message(struct lmtp_session *s, struct lmtp_message *message)
 {
 	struct delivery d = {.s = s, .message = message};
@@ -389,8 +413,11 @@ void deliver_message(struct lmtp_session *s, struct lmtp_message *message)
 
 	d.copies = us_calloc(e->n_recipients, sizeof(*d.copies));
 	place_recipients(&d, places);
-	for (int i = 0; i < MOST_ROUNDS && !all_settled(&d); i++)
-		deliver_round(&d, /* wait */ i > 0 || d.n == 1);
+	for (int i = 0; i < MOST_ROUNDS && !all_settled(&d); i++) {
+		if (i > 0)
+			sync_body(&d);
+		deliver_round(&d, /* wait */ i > 0);
+	}
 	for (size_t i = 0; i < e->n_recipients; i++)
 		e->recipients[i].outcome =
 			places[i] < 0

@@ -41,6 +41,14 @@ int duplicate_known(struct mailbox *m, struct span id, struct span date, struct 
 	return storeid_cmp(&mark.storeid, &m->row.storeid) == 0 && view_find(&m->view, mark.uid);
 }
 
+int duplicate_foresee(struct mailbox *m, struct span id, struct span date, struct us_err *err)
+{
+	struct duplicate_row mark;
+	int rc = can_be_marked(id, date) ? find_mark(m, id, date, &mark, err) : 0;
+
+	return rc < 0 ? rc : 0; /* the row is remembered (meta.h), or that there is none */
+}
+
 void duplicate_mark(struct meta_batch *batch, const struct mailbox *m, struct span id,
 		    struct span date, uint32_t uid)
 {

@@ -20,6 +20,8 @@ struct meta_batch;
 
 /* Is this message in the mailbox, which is locked? 1 or 0. */
 int duplicate_known(struct mailbox *m, struct span id, struct span date, struct us_err *err);
+/* The same question before the lock is taken, as the answer will probably be: what it costs is paid then. 0 when well. */
+int duplicate_foresee(struct mailbox *m, struct span id, struct span date, struct us_err *err);
 /* Add to the metadata half of the commit that appends it: with uid it went into m. */
 void duplicate_mark(struct meta_batch *batch, const struct mailbox *m, struct span id,
 		    struct span date, uint32_t uid);

@@ -252,6 +252,44 @@ bool op_annot_parts(const struct op_annot *op, struct span *entry, struct span *
 
 /* ---- writing frames --------------------------------------------------------------------------- */
 
+/* A commit into blocks that are there already costs the disk one write; into a file that grows it costs the file
+ * system's journal as well. So the file grows ahead of its frames, by what it has, up to 64 KiB at a time. */
+#define MOST_AHEAD  65536
+#define LARGE_FRAME 16384 /* one that pays for its own growth */
+
+static int write_zeros(struct journal *j, uint64_t from, uint64_t to, struct us_err *err)
+{
+	static const char zeros[MOST_AHEAD];
+	int rc = 0;
+
+	while (rc == 0 && from < to) {
+		size_t len = to - from < sizeof(zeros) ? (size_t)(to - from) : sizeof(zeros);
+		rc = io_pwrite(FP("store.journal.extend"), j->fd, zeros, len, from, err);
+		from += len;
+	}
+	return rc;
+}
+
+static int make_room(struct journal *j, uint64_t end, struct us_err *err)
+{
+	uint64_t ahead = end < MOST_AHEAD ? end : MOST_AHEAD, size = 0, target;
+	int rc;
+
+	if (end <= j->size)
+		return 0;
+	rc = file_size(j, &size, err); /* somebody else may have done it */
+	if (rc < 0)
+		return rc;
+	target = size;
+	if (end > size) {
+		target = (end + ahead + 4095) & ~(uint64_t)4095;
+		rc = write_zeros(j, size, target, err);
+	}
+	if (rc == 0)
+		j->size = target;
+	return rc;
+}
+
 int journal_write(struct journal *j, struct journal_position *at, const struct buf *ops,
 		  uint32_t count, uint32_t flags, uint64_t highestmodseq, struct us_err *err)
 {
@@ -272,8 +310,10 @@ int journal_write(struct journal *j, struct journal_position *at, const struct b
 	buf_add(&whole, ops->data, ops->len);
 	f.crc = frame_crc((const void *)whole.data, at->crc);
 	memcpy(whole.data, &f, sizeof(f));
-	rc = io_pwrite(FP("store.journal.write_frame"), j->fd, whole.data, whole.len, at->offset,
-		       err);
+	rc = whole.len < LARGE_FRAME ? make_room(j, at->offset + whole.len, err) : 0;
+	if (rc == 0)
+		rc = io_pwrite(FP("store.journal.write_frame"), j->fd, whole.data, whole.len,
+			       at->offset, err);
 	buf_free(&whole);
 	if (rc < 0)
 		return rc;

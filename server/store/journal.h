@@ -39,7 +39,8 @@ struct journal_header {
 	uint64_t meta_pending;
 	uint64_t meta_applied;
 	uint64_t commits;
-	char reserved3[3984];
+	uint32_t releases;
+	char reserved3[3980];
 };
 static_assert(sizeof(struct journal_header) == JOURNAL_PAGE, "doc/FORMATS.md 3.1");
 
@@ -144,6 +145,7 @@ struct journal {
 	bool writable;
 	struct journal_header *header; /* the mapping's start */
 	size_t mapped;
+	uint64_t size; /* the file had at least that when we last looked */
 };
 
 /* A place in the chain: behind which frame one stands. */

@@ -244,6 +244,12 @@ int mailbox_open_lock(struct mailbox *m, struct us_err *err)
 	return io_open(NULL, m->dir, LOCK_FILE, O_RDWR | O_CREAT, 0600, &m->lock, err);
 }
 
+/* What those who wait for the lock sleep on, where the journal is mapped. */
+static uint32_t *queue_of(const struct mailbox *m)
+{
+	return m->view.journal.header ? &m->view.journal.header->releases : NULL;
+}
+
 /* Both locks are had: is it still the mailbox of that name, and what did a dead holder leave? */
 static int settle(struct mailbox *m, struct us_err *err)
 {
@@ -266,7 +272,7 @@ int mailbox_lock_in_namespace(struct mailbox *m, struct us_err *err)
 	us_assert(!m->locked);
 	rc = mailbox_open_lock(m, err);
 	if (rc == 0)
-		rc = lock_take(m->lock, LOCK_EXCLUSIVE, m->lock_wait_ms, err);
+		rc = lock_take_queued(m->lock, LOCK_EXCLUSIVE, m->lock_wait_ms, queue_of(m), err);
 	if (rc < 0)
 		return us_err_prefix(err, "%s", m->name.data);
 	m->locked = true;
@@ -311,7 +317,7 @@ void mailbox_unlock(struct mailbox *m)
 {
 	if (!m->locked)
 		return;
-	lock_drop(m->lock);
+	lock_drop_queued(m->lock, queue_of(m));
 	if (!m->shares_namespace)
 		store_unlock_namespace(&m->namespace_lock);
 	m->locked = m->shares_namespace = false;

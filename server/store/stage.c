@@ -179,6 +179,16 @@ int staged_end(struct staged *s, int64_t internaldate_ns, struct us_err *err)
 	return 0;
 }
 
+int staged_sync(struct staged *s, struct us_err *err)
+{
+	if (s->synced)
+		return 0;
+	if (io_fdatasync(FP("store.stage.sync_file"), s->fd, err) < 0)
+		return partition_poison(s->stage->partition, err);
+	s->synced = true;
+	return 0;
+}
+
 static int copy_bytes(int from, struct staged *to, struct us_err *err)
 {
 	char chunk[65536];

@@ -207,6 +207,55 @@ static void a_failed_sync_fails_all(void **state)
 	}
 }
 
+static off_t journal_size(struct rig *rig, const char *name, uint64_t *end)
+{
+	struct mailbox *m = rig_mailbox(rig, name);
+	struct stat st;
+
+	assert_int_equal(fstat(m->view.journal.fd, &st), 0);
+	*end = journal_publish_end(&m->view.journal);
+	mailbox_close(&m);
+	return st.st_size;
+}
+
+/* The file grows ahead of its frames, so that most commits write into blocks that are there; and what is there is no frame to
+ * anybody, not even after a boot. */
+static void the_journal_grows_ahead(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t end, grown = 0;
+	off_t before = 0;
+
+	rig_create(rig, "user.bob");
+	for (unsigned i = 1; i <= 60; i++) {
+		off_t size;
+		assert_int_equal(rig_append(rig, "user.bob", TEXT, 0), i);
+		size = journal_size(rig, "user.bob", &end);
+		assert_true(end <= (uint64_t)size && (uint64_t)size <= 2 * end + 8192);
+		grown += size != before;
+		before = size;
+	}
+	assert_true(grown < 10);
+	store_close(&rig->store);
+	setenv("US_BOOT_ID", "another boot", 1);
+	rig_open(rig);
+	assert_int_equal(rig_append(rig, "user.bob", TEXT, 0), 61);
+	unsetenv("US_BOOT_ID");
+}
+
+static void no_room_to_grow(void **state)
+{
+	struct rig *rig = *state;
+	int rcs[3];
+
+	create_users(rig, 3);
+	deliver_failing(rig, "store.journal.extend", FAILPOINT_ENOSPC, 1, 3, rcs);
+	assert_int_equal(rcs[0], 0);
+	assert_int_equal(rcs[1], US_ENOSPC);
+	assert_int_equal(rcs[2], 0);
+	assert_int_equal(rig_append(rig, "user.u1", TEXT, 0), 1);
+}
+
 /* ---- locks ---------------------------------------------------------------------------------------- */
 
 /* In another process: hold the lock of a mailbox until the pipe closes. */
@@ -546,6 +595,8 @@ int main(void)
 		T(observer_refuses_all),
 		T(a_full_disk_fails_one),
 		T(a_failed_sync_fails_all),
+		T(the_journal_grows_ahead),
+		T(no_room_to_grow),
 		T(a_held_lock_fails_one),
 		T(one_owner_one_lock),
 		T(renamed_and_gone_meanwhile),
