@@ -14,7 +14,7 @@
 #define FILE_NAME      "tables.db"
 #define PAGE_SIZE      4096 /* what a disk writes whole or not at all */
 #define LOG_BUFFER     (1u << 20)
-#define LOG_FILE       (16u << 20)
+#define LOG_FILE       (4u << 20) /* recovery fills the last one with zeros, to its end */
 #define CHECKPOINT_KB  (16u << 10)
 #define CHECKPOINT_MIN 1
 

@@ -13,6 +13,7 @@
 #define DEFAULT_CACHE_ROWS  4096
 #define DEFAULT_MAX_REQUEST (64u << 20)
 #define PAGE_ENTRIES        1000
+#define TOOL_CACHE_BYTES    (8u << 20) /* the kernel keeps the rest */
 #define LOOK_MS             1000
 
 /* ---- opening ----------------------------------------------------------------------------------- */
@@ -28,7 +29,7 @@ static int find_or_own(struct meta *meta, struct us_err *err)
 		rc = client_try(meta->client, err);
 		if (rc != US_ENOENT)
 			return rc;
-		rc = engine_open(meta->directory, 0, 0, &meta->engine, err);
+		rc = engine_open(meta->directory, TOOL_CACHE_BYTES, 0, &meta->engine, err);
 		if (rc != US_EBUSY || !wait_left_ms(deadline))
 			return rc;
 		nanosleep(&pause, NULL);

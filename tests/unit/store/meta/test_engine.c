@@ -581,7 +581,7 @@ static void old_logs_are_removed(void **state)
 		memset(payload + 1000, 'a' + i % 26, 900000);
 		put(rig, META_QUOTA, "k", payload);
 	}
-	snprintf(command, sizeof(command), "test $(ls %s/log.* | wc -l) -le 3", rig->dir);
+	snprintf(command, sizeof(command), "test $(ls %s/log.* | wc -l) -le 9", rig->dir);
 	assert_int_equal(system(command), 0);
 	reopen(rig);
 	expect_row(rig, META_QUOTA, "k", payload);
