@@ -119,14 +119,18 @@ int annotation_set_server(struct store *store, struct span entry, struct span us
 	struct store_change change = {CHANGE_ANNOTATION, SPAN_LIT(""), SPAN_NULL};
 	struct state_annotation a = {entry, userid, value, 0};
 	struct meta_batch batch;
-	int rc;
+	/* The server's belong to nobody, as shared mailboxes do. */
+	int lock, rc = store_lock_namespace(store, SPAN_LIT(""), STORE_SHARED, &lock, err);
 
+	if (rc < 0)
+		return rc;
 	meta_batch_init(&batch);
 	put_one(&batch, NULL, &a);
 	rc = store_announce(store, &change, 1, err);
 	if (rc == 0)
 		rc = meta_commit(store_meta(store), &batch, META_DURABLE, err);
 	meta_batch_fini(&batch);
+	store_unlock_namespace(&lock);
 	return rc;
 }
 

@@ -535,8 +535,7 @@ static unsigned collect_in(struct partition *p, int hash, const char *hash_name,
 		struct us_err err;
 		struct buf from = BUF_INIT, to = BUF_INIT;
 		if (!storeid_parse(span_of(entry->d_name), &id) ||
-		    (claims->n &&
-		     bsearch(&id, claims->ids, claims->n, sizeof(id), compare_ids)))
+		    (claims->n && bsearch(&id, claims->ids, claims->n, sizeof(id), compare_ids)))
 			continue;
 		buf_printf(&from, "u/%s/%s", hash_name, entry->d_name);
 		buf_printf(&to, "lost+found/%s", entry->d_name);

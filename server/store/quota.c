@@ -289,16 +289,22 @@ int quota_remove_unused(struct store *store, struct span root, bool dry_run, str
 static const char *const names[STATE_RESOURCES] = {"STORAGE", "MESSAGE", "X-ANNOTATION-STORAGE",
 						   "X-NUM-FOLDERS"};
 
+/* Rounded up: as limits go up to 2^63, they are not multiplied. */
+static uint64_t in_units(uint64_t n, uint64_t unit)
+{
+	return n / unit + (n % unit != 0);
+}
+
 static bool fits(int64_t limit, uint64_t used, uint64_t more, uint64_t unit)
 {
-	return limit == STATE_NO_LIMIT || !more || used + more <= (uint64_t)limit * unit;
+	return limit == STATE_NO_LIMIT || !more || in_units(used + more, unit) <= (uint64_t)limit;
 }
 
 bool quota_is_over(const struct state_quota *limits, const struct quota_usage *used)
 {
 	int64_t storage = limits->limit[STATE_STORAGE], messages = limits->limit[STATE_MESSAGE];
 
-	return (storage != STATE_NO_LIMIT && used->bytes > (uint64_t)storage * 1024) ||
+	return (storage != STATE_NO_LIMIT && in_units(used->bytes, 1024) > (uint64_t)storage) ||
 	       (messages != STATE_NO_LIMIT && used->used[STATE_MESSAGE] > (uint64_t)messages);
 }
 

@@ -276,8 +276,8 @@ static int drop_rows(struct store *store, int table, struct span prefix, struct 
 }
 
 /* Subscriptions and seen state go, a tombstone comes, in one batch. */
-static int remove_rows(struct store *store, struct span userid, struct pool *pool,
-		       struct us_err *err)
+static int remove_rows_locked(struct store *store, struct span userid, struct pool *pool,
+			      struct us_err *err)
 {
 	struct store_change change = {CHANGE_UNUSER, userid, SPAN_NULL};
 	struct tombstone_row t = {.name = userid, .time = store_now()};
@@ -302,6 +302,19 @@ static int remove_rows(struct store *store, struct span userid, struct pool *poo
 	buf_free(&prefix);
 	buf_free(&key);
 	buf_free(&payload);
+	return rc;
+}
+
+/* Nobody subscribes in between, and whoever reads the line in the sync log waits for us. */
+static int remove_rows(struct store *store, struct span userid, struct pool *pool,
+		       struct us_err *err)
+{
+	int lock, rc = store_lock_user(store, userid, STORE_EXCLUSIVE, &lock, err);
+
+	if (rc < 0)
+		return rc;
+	rc = remove_rows_locked(store, userid, pool, err);
+	store_unlock_namespace(&lock);
 	return rc;
 }
 

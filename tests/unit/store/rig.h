@@ -22,8 +22,9 @@ struct rig {
 	char root[64];
 	char config[80], spool[80], spool2[80];
 	struct store *store;
-	struct buf heard; /* "MAILBOX user.bob\n" and so on */
-	int refuse;       /* what the observer answers; 0: well */
+	struct buf heard;      /* "MAILBOX user.bob\n" and so on */
+	int refuse;            /* what the observer answers; 0: well */
+	unsigned lock_wait_ms; /* 0: 2,000 */
 	struct store_observer observer;
 };
 
@@ -58,7 +59,7 @@ static inline int rig_try_open(struct rig *rig, struct us_err *err)
 				      .n_partitions = 2,
 				      .defaultpartition = "default",
 				      .delete_delayed = true,
-				      .lock_wait_ms = 2000,
+				      .lock_wait_ms = rig->lock_wait_ms ? rig->lock_wait_ms : 2000,
 				      .may_own_meta = true};
 
 	rig->observer = (struct store_observer){rig_changing, rig};

@@ -239,6 +239,22 @@ static void a_lost_file_of_generations_is_noticed(void **state)
 	meta_close(&other);
 }
 
+/* It looks whether metad is there, and is its client then, from the first question on. */
+static void a_tool_is_a_client_where_metad_runs(void **state)
+{
+	struct rig *rig = *state;
+	struct meta_config config = {
+		.directory = rig->dir, .socket = rig->socket, .may_own = true, .wait_ms = 20000};
+	struct meta *tool;
+
+	put(rig, rig->meta, "a", "1");
+	assert_ok(meta_open(&config, &tool, &rig->err), &rig->err);
+	put(rig, tool, "b", "2");
+	expect_row(rig, tool, "a", "1");
+	expect_row(rig, rig->meta, "b", "2");
+	meta_close(&tool);
+}
+
 static int count(void *ctx, struct span key UNUSED, struct span payload UNUSED,
 		 const struct meta_stamp *stamp UNUSED)
 {
@@ -560,6 +576,7 @@ int main(void)
 		T(what_one_writes_the_other_reads),
 		T(a_row_asked_for_again_is_remembered),
 		T(a_lost_file_of_generations_is_noticed),
+		T(a_tool_is_a_client_where_metad_runs),
 		T(large_things_go_over_the_socket),
 		T(a_child_has_a_connection_of_its_own),
 		T(clients_wait_while_metad_restarts),
