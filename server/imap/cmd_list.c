@@ -2,8 +2,9 @@
  *
  * The namespace has branches: one's own INBOX and what is below it, one's other folders, other users' folders, shared
  * ones. Each is read in one range, narrowed to what the pattern begins with, and not at all if the pattern cannot
- * reach it. Patterns are compared with names as the client sees them.
+ * reach it; of other users' folders only those that were opened to somebody are there to be read (grants.h). Patterns are compared with names as the client sees them.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "server/base/mem.h"
@@ -13,6 +14,7 @@
 #include "server/imap/session.h"
 #include "server/imap/token.h"
 #include "server/store/folder.h"
+#include "server/store/grants.h"
 #include "server/store/userdata.h"
 
 int parse_list(struct parse *p, void **args, struct us_err *err)
@@ -51,6 +53,7 @@ struct query {
 	struct buf domain;    /* "dom!" of the user's names, or "" */
 	struct buf own;       /* his INBOX, internal; "" for an administrator */
 	struct buf external;  /* of the name at hand */
+	struct span shown;    /* the name listed last, internal, while it lives */
 	enum branch branch;   /* being read */
 	bool first_is_enough; /* whether there is anything visible */
 };
@@ -135,6 +138,7 @@ static void query_end(struct query *q)
 
 static void show(struct query *q, struct span name)
 {
+	q->shown = name;
 	buf_clear(&q->external);
 	access_external(q->s, name, &q->external);
 	listing_add(&q->listing, buf_span(&q->external));
@@ -233,6 +237,69 @@ static void add_above(const struct query *q, const char *alt, const char *plain,
 		buf_add_char(out, q->separator);
 }
 
+static bool mentions(struct span acl, struct span identifier)
+{
+	struct span id, rights;
+
+	while (acl_next(&acl, &id, &rights))
+		if (span_eq(id, identifier))
+			return true;
+	return false;
+}
+
+static int take_granted(struct query *q, struct span identifier, struct span name,
+			struct us_err *err)
+{
+	struct store *store = q->s->host->store;
+	struct mailbox_row row;
+	uint64_t version = 0;
+	int rc = mailbox_row_get(store, name, q->s->pool, &row, &version, NULL, err);
+
+	if (rc < 0)
+		return rc;
+	if (rc == 0 || !mentions(row.acl, identifier))
+		return grants_forget(store, identifier, name, version, err);
+	return take_row(q, name, &row, err);
+}
+
+struct grant {
+	struct span identifier, name;
+};
+
+static int by_name(const void *a, const void *b)
+{
+	return mboxname_cmp(((const struct grant *)a)->name, ((const struct grant *)b)->name);
+}
+
+/* Of all the mailboxes of others only those that were opened to this user, or to anyone, are looked at. */
+static int read_granted(struct query *q, struct span prefix, struct us_err *err)
+{
+	const struct span identifiers[] = {span_of(q->s->identity->user), SPAN_LIT("anyone")};
+	struct grant *grants = NULL;
+	size_t n = 0, cap = 0;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(identifiers); i++) {
+		struct span *names;
+		size_t n_names = 0;
+
+		rc = grants_list(q->s->host->store, identifiers[i], prefix, q->s->pool, &names,
+				 &n_names, err);
+		for (size_t j = 0; j < n_names; j++) {
+			us_grow(&grants, n, &cap, sizeof(grants[0]));
+			grants[n++] = (struct grant){identifiers[i], names[j]};
+		}
+	}
+	q->shown = SPAN_NULL;
+	if (n)
+		qsort(grants, n, sizeof(grants[0]), by_name);
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		if (!i || !span_eq(grants[i].name, q->shown))
+			rc = take_granted(q, grants[i].identifier, grants[i].name, err);
+	free(grants);
+	return rc;
+}
+
 static int read_others(struct query *q, struct us_err *err)
 {
 	struct buf above = BUF_INIT, prefix = BUF_INIT;
@@ -243,7 +310,9 @@ static int read_others(struct query *q, struct us_err *err)
 	buf_add_str(&prefix, "user.");
 	if (is_reached(q, BRANCH_OTHERS, buf_span(&above))) {
 		add_literal(q, buf_span(&above), &prefix);
-		rc = folder_list(q->s->host->store, buf_span(&prefix), take_row, q, err);
+		rc = imap_is_admin(q->s)
+			     ? folder_list(q->s->host->store, buf_span(&prefix), take_row, q, err)
+			     : read_granted(q, buf_span(&prefix), err);
 	}
 	buf_free(&above);
 	buf_free(&prefix);

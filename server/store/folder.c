@@ -13,6 +13,7 @@
 #include "server/base/mem.h"
 #include "server/store/compact.h"
 #include "server/store/folder_private.h"
+#include "server/store/grants.h"
 #include "server/store/hdr.h"
 #include "server/store/mboxname.h"
 #include "server/store/meta/meta.h"
@@ -29,6 +30,7 @@ void folder_put_row(struct meta_batch *batch, struct span name, const struct mai
 	meta_batch_put(batch, META_MAILBOXES, buf_span(&key), buf_span(&payload));
 	if (row->uniqueid.len)
 		meta_batch_put(batch, META_BY_UNIQUEID, row->uniqueid, name);
+	grants_put(batch, name, row->acl);
 	buf_free(&key);
 	buf_free(&payload);
 }

@@ -284,6 +284,7 @@ def test_renaming_a_user(s):
         assert set(listed(c, command="LSUB")) == {"a", "Shared Folders/pub"}
         assert c.select("a")["EXISTS"] == 1
     with s.imap("bob") as c:
+        assert set(listed(c, "Other Users/*")) == {"Other Users/anna/a"}
         c.select("Other Users/anna/a")
         assert "\\Seen" in c.fetch("1", "(FLAGS)")[1]["FLAGS"]
 

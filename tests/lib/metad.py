@@ -9,7 +9,7 @@ import struct
 from collections import namedtuple
 
 TABLES = ("mailboxes", "by_uniqueid", "tombstones", "users", "subscriptions", "annotations", "seen", "quota",
-          "duplicates", "vacation", "channels", "counters")
+          "duplicates", "vacation", "channels", "counters", "grants")
 HELLO, GET, RANGE, BATCH, BARRIER, STAT = range(1, 7)
 EXPECT, PUT, DEL, SERIAL = range(1, 5)
 NOENT, CHANGED = -3, -15

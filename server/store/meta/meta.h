@@ -38,7 +38,8 @@ struct meta; /* opaque */
 	X(META_DUPLICATES, 8, "duplicates")       \
 	X(META_VACATION, 9, "vacation")           \
 	X(META_CHANNELS, 10, "channels")          \
-	X(META_COUNTERS, 11, "counters")
+	X(META_COUNTERS, 11, "counters")          \
+	X(META_GRANTS, 12, "grants")
 
 enum meta_table {
 #define X(id, number, name) id = number,
