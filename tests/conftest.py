@@ -15,6 +15,7 @@ sys.dont_write_bytecode = True    # these folders go into the distribution as th
 from lib import places    # noqa: E402
 from lib.cyrus_peer import CyrusPeer    # noqa: E402
 from lib.server import Server    # noqa: E402
+from lib.towards_us import Pair    # noqa: E402
 
 LIMIT = 120
 
@@ -125,6 +126,22 @@ def cyrus_pair(request, roots, cyrus_tree):
         yield a.start(), b.start()
     finally:
         _stop_all([a, b])
+
+
+@pytest.fixture
+def towards_us(request, roots, cyrus_tree):
+    """make(**options of lib.towards_us.Pair) gives one that runs: a Cyrus that replicates to us."""
+    made = []
+    request.node.mail_servers = []
+
+    def make(**options):
+        made.append(Pair(roots, cyrus_tree, **options))
+        request.node.mail_servers += [made[-1].a, made[-1]]
+        made[-1].a.start()
+        return made[-1]
+    yield make
+    for one in made:
+        one.stop()
 
 
 @pytest.fixture

@@ -59,6 +59,7 @@ static const struct {
 	{"UIDPLUS", false, always},
 	{"UNSELECT", false, always},
 	{"X-REPLICATION", false, for_administrators},
+	{"X-SIEVE-MAILBOX", false, for_administrators},
 	{"STARTTLS", true, can_start_tls},
 	{"LOGINDISABLED", true, no_login},
 	{NULL, true, can_log_in},

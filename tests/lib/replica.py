@@ -1,29 +1,34 @@
-"""Our master with metad and sync_server, nothing else: a replica under test.
+"""Our master with metad, sync_server and, if asked for, imapd: a replica under test.
 
     with Replica(root) as r:
         r.start()
         with r.csync() as c: ...
 
 ADMIN is the only administrator; its password and everybody's is PASSWORD. `socket` is the Unix socket, where nobody
-logs in. Programs come from the build tree (lib.supervised)."""
+logs in. There is a second service, checker, with a name and port of its own: what a test does for itself is kept apart from
+what a peer does. Programs come from the build tree (lib.supervised)."""
 import subprocess
 import time
 from pathlib import Path
 
 from lib import places
 from lib.csync import Csync
+from lib.imap import Imap
 from lib.mail_server import ADMIN, PASSWORD
+from lib.store import Endpoint
 from lib.supervised import Supervised
 from lib.wire import Wire
 
-PROGRAMS = {"metad": "metad", "sync_server": "sync_server/sync_server"}
+PROGRAMS = {"metad": "metad", "sync_server": "sync_server/sync_server", "imapd": "imapd"}
 
 
 class Replica(Supervised):
-    def __init__(self, root, imapd=None, args="", users=(), tls=False, programs=None):
-        """imapd: over the defaults. args: more words for sync_server. users: accounts beside ADMIN."""
+    def __init__(self, root, imapd=None, args="", users=(), tls=False, imap=False, programs=None):
+        """imapd: options over the defaults. args: more words for sync_server. users: accounts beside ADMIN. imap:
+        with imapd, too."""
         root = Path(root)
-        self.port, = places.free_ports(1)
+        self.port, self.imap_port, self.checker_port = places.free_ports(3)
+        self.csync_port = self.port    # what lib.mail_server calls it
         self.socket = root / "csync"
         options = {
             "servername": "b.test", "admins": ADMIN, "defaultpartition": "default",
@@ -42,6 +47,9 @@ class Replica(Supervised):
         places.make_users(root / "sasldb2", "b.test", {user: PASSWORD for user in (ADMIN, *users)})
         command = f'cmd="sync_server -C {self.imapd_conf}{args}"'
         self.services["csync"] = f'{command} listen="127.0.0.1:{self.port}"'
+        self.services["checker"] = f'{command} listen="127.0.0.1:{self.checker_port}"'
+        if imap:
+            self.services["imap"] = f'cmd="imapd -C {self.imapd_conf}" listen="127.0.0.1:{self.imap_port}"'
         self.services["csyncunix"] = f'{command} listen="{self.socket}"'
         places.own_by_service_user(root)
 
@@ -59,6 +67,16 @@ class Replica(Supervised):
         """A client that has logged in; user None: over the Unix socket."""
         return Csync.connect(self.address if user else str(self.socket), user, PASSWORD, **more)
 
+    def imap(self, user):
+        """As that user; the administrator's password is enough."""
+        client = Imap(("127.0.0.1", self.imap_port))
+        client.authenticate_plain(ADMIN, PASSWORD, "" if user == ADMIN else user)
+        return client
+
+    def endpoint(self):
+        """For lib.store and lib.checker; with imapd only."""
+        return Endpoint("b", ("127.0.0.1", self.checker_port), ("127.0.0.1", self.imap_port), ADMIN, PASSWORD)
+
     def wire(self, greeted=True):
         """A bare connection."""
         wire = Wire(self.address)
@@ -72,8 +90,9 @@ class Replica(Supervised):
                 if pid not in self.children(self.process.pid, "sync_server")]
 
     def telemetry(self, user=ADMIN):
-        """Everything said in sessions of that user so far, one text; begin_telemetry() first."""
-        return b"".join(p.read_bytes() for p in sorted((self.conf / "log" / user).iterdir()))
+        """Everything said to csync, not to checker, in sessions of that user so far, one text; begin_telemetry() first."""
+        files = sorted((self.conf / "log" / user).glob("csync-*"), key=lambda p: p.stat().st_mtime_ns)
+        return b"".join(p.read_bytes() for p in files)
 
     def begin_telemetry(self, user=ADMIN):
         (self.conf / "log" / user).mkdir(parents=True, exist_ok=True)
