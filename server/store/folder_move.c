@@ -447,17 +447,25 @@ static void remove_bytes(struct partition *p, const struct storeid *id,
 			  LF_ERR(&err));
 }
 
-static int delete_entry(struct store *store, struct span name, struct us_err *err)
+/* By its row alone: an intermediate entry, or a mailbox that cannot be opened. Nobody works in it, for we hold the namespace. */
+static int delete_entry(struct store *store, struct span name, enum folder_delete_mode mode,
+			struct us_err *err)
 {
 	struct pool *pool = pool_new();
 	struct mailbox_row row;
+	struct partition *p;
 	uint64_t version;
 	int rc = mailbox_row_get(store, name, pool, &row, &version, NULL, err);
 
 	if (rc == 0)
 		rc = us_fail(err, US_ENOENT, "Mailbox does not exist");
 	if (rc > 0)
-		rc = commit_delete(store, name, row, version, row.foldermodseq, err);
+		rc = commit_delete(store, name, row, version,
+				   row.lastmodseq > row.foldermodseq ? row.lastmodseq
+								     : row.foldermodseq,
+				   err);
+	if (rc == 0 && row.has_storeid && (p = store_partition(store, row.local_partition)))
+		remove_bytes(p, &row.storeid, mode);
 	pool_free(&pool);
 	return rc;
 }
@@ -468,8 +476,8 @@ int folder_delete_locked(struct store *store, struct span name, enum folder_dele
 	struct mailbox *m;
 	int rc = mailbox_open(store, name, &m, err);
 
-	if (rc == US_ENOENT)
-		return delete_entry(store, name, err); /* an intermediate one, or nothing */
+	if (rc == US_ENOENT || rc == US_ECORRUPT)
+		return delete_entry(store, name, mode, err);
 	if (rc < 0)
 		return rc;
 	rc = mailbox_lock_in_namespace(m, err);

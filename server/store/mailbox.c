@@ -192,6 +192,39 @@ static int open_directory(struct mailbox *m, struct us_err *err)
 	return partition_open_mailbox(m->partition, &m->row.storeid, &m->dir, err);
 }
 
+static int open_files(struct mailbox *m, struct us_err *err)
+{
+	int rc = open_directory(m, err);
+
+	if (rc == 0)
+		rc = open_view_recovering(m, err);
+	if (rc < 0) {
+		io_close(&m->lock);
+		io_close(&m->dir);
+	}
+	return rc;
+}
+
+/* Files that are missing may have gone with the row, or another row with another directory may be there now. If neither,
+ * mail is missing: a file system that is not mounted, say. That must not look like a name that does not exist, or
+ * what is delivered to it is sent back. */
+static int open_row_and_files(struct mailbox *m, struct us_err *err)
+{
+	int rc = read_row(m, err);
+
+	for (int i = 0; rc == 0 && i < MOST_TRIES; i++) {
+		struct storeid was = m->row.storeid;
+		rc = open_files(m, err);
+		if (rc != US_ENOENT)
+			return rc;
+		rc = read_row(m, err);
+		if (rc == 0 && storeid_cmp(&m->row.storeid, &was) == 0)
+			return us_fail(err, US_ECORRUPT,
+				       "the mailbox's directory or index is missing");
+	}
+	return rc;
+}
+
 int mailbox_open(struct store *store, struct span name, struct mailbox **out, struct us_err *err)
 {
 	struct mailbox *m = us_calloc(1, sizeof(*m));
@@ -203,11 +236,7 @@ int mailbox_open(struct store *store, struct span name, struct mailbox **out, st
 	m->view.journal.fd = -1;
 	buf_init(&m->name, 0);
 	buf_add_span(&m->name, name);
-	rc = read_row(m, err);
-	if (rc == 0)
-		rc = open_directory(m, err);
-	if (rc == 0)
-		rc = open_view_recovering(m, err);
+	rc = open_row_and_files(m, err);
 	if (rc < 0 && rc != US_ENOENT)
 		us_err_prefix(err, "%.*s", SPAN_ARG(name));
 	if (rc < 0)

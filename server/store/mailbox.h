@@ -42,7 +42,8 @@ struct mailbox {
 	size_t cache_mapped;
 };
 
-/* Open by internal name. US_ENOENT: no such name, or one without a directory (intermediate, remote, deleted). */
+/* Open by internal name. US_ENOENT: no such name, or one that has no directory (intermediate, remote, deleted). US_ECORRUPT: it
+ * should have one, and it is not there, or what is in it cannot be read. */
 int mailbox_open(struct store *store, struct span name, struct mailbox **out, struct us_err *err);
 void mailbox_close(struct mailbox **mailbox);
 

@@ -381,6 +381,48 @@ static void annotations_go_with_the_mailbox(void **state)
 	pool_free(&pool);
 }
 
+static void a_missing_directory_is_no_missing_name(void **state)
+{
+	struct rig *rig = *state;
+	struct mailbox *m = NULL;
+	char command[200];
+	struct us_err err;
+
+	rig_create(rig, "user.bob.a");
+	snprintf(command, sizeof(command), "rm -f %s/u/*/*/mbox.idx", rig->spool);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(mailbox_open(rig->store, SPAN_LIT("user.bob.a"), &m, &err), US_ECORRUPT);
+	rig_create(rig, "user.bob.b");
+	snprintf(command, sizeof(command), "rm -rf %s/u/*/*", rig->spool);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(mailbox_open(rig->store, SPAN_LIT("user.bob.a"), &m, &err), US_ECORRUPT);
+	assert_int_equal(us_err_class(US_ECORRUPT), US_REPAIR); /* so no mail is sent back */
+	assert_int_equal(mailbox_open(rig->store, SPAN_LIT("user.bob.c"), &m, &err), US_ENOENT);
+	/* It can be removed for good. */
+	assert_ok(folder_delete(rig->store, SPAN_LIT("user.bob.a"), FOLDER_DELETE_TRASH, &err),
+		  &err);
+	assert_int_equal(mailbox_open(rig->store, SPAN_LIT("user.bob.a"), &m, &err), US_ENOENT);
+}
+
+static void an_unreadable_mailbox_can_be_removed(void **state)
+{
+	struct rig *rig = *state;
+	struct mailbox *m = NULL;
+	char command[200];
+	struct us_err err;
+
+	rig_create(rig, "user.bob.a");
+	rig_append(rig, "user.bob.a", MESSAGE, 0);
+	snprintf(command, sizeof(command), "for f in %s/u/*/*/mbox.idx; do echo x >$f; done",
+		 rig->spool);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(mailbox_open(rig->store, SPAN_LIT("user.bob.a"), &m, &err), US_ECORRUPT);
+	assert_ok(folder_delete(rig->store, SPAN_LIT("user.bob.a"), FOLDER_DELETE_TRASH, &err),
+		  &err);
+	assert_int_equal(directories(rig), 0);
+	assert_int_equal(entries(rig->spool, "trash", "*"), 1);
+}
+
 /* ---- refused ------------------------------------------------------------------------------------- */
 
 static void what_cannot_be_logged_is_not_done(void **state)
@@ -544,6 +586,8 @@ int main(void)
 		T(a_tombstone_is_not_found_by_a_name_it_left),
 		T(a_delayed_delete_is_a_rename),
 		T(annotations_go_with_the_mailbox),
+		T(a_missing_directory_is_no_missing_name),
+		T(an_unreadable_mailbox_can_be_removed),
 		T(what_cannot_be_logged_is_not_done),
 		cmocka_unit_test(deaths_while_creating),
 		cmocka_unit_test(deaths_while_renaming),
