@@ -262,6 +262,17 @@ static bool every_record_is_sound(struct view *v)
 	return !v->corrupt;
 }
 
+/* A META op may only be forgotten when metad has it on disk: what the row shows behind a barrier is. What it does not show
+ * (a lazy batch died with metad, or could not be given to it) is done again now. */
+static int settle_meta(struct mailbox *m, struct us_err *err)
+{
+	int rc = meta_barrier(store_meta(m->store), err);
+
+	if (rc == 0)
+		rc = mailbox_refresh_row(m, err);
+	return rc == 0 ? mailbox_repair(m, err) : rc;
+}
+
 int compact(struct mailbox *m, struct us_err *err)
 {
 	struct view *v = &m->view;
@@ -282,8 +293,7 @@ int compact(struct mailbox *m, struct us_err *err)
 	us_assert(m->locked);
 	if (!every_record_is_sound(v))
 		return us_fail(err, US_ECORRUPT, "a record's checksum is wrong");
-	/* A META op may only be forgotten when metad has it on disk. */
-	rc = meta_barrier(store_meta(m->store), err);
+	rc = settle_meta(m, err);
 	if (rc == 0)
 		rc = collect_history(m, &history, err);
 	if (rc == 0) {
