@@ -51,7 +51,8 @@ struct commit_source {
 int commit_append(struct commit *c, const struct record *r, const struct commit_source *source,
 		  struct span cache, uint32_t *uid_out, struct us_err *err);
 
-/* Give an existing message this record (uid tells which; file and cache fields are taken from the old one). */
+/* Give an existing message this record (uid tells which; file and cache fields are taken from the old one). With
+ * RECORD_UNLINKED its file is removed after the commit. */
 int commit_put(struct commit *c, const struct record *r, struct us_err *err);
 
 /* Bit of a keyword, given to it if it has none: US_ELIMIT when all 128 are in use. */
