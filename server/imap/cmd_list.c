@@ -465,7 +465,7 @@ int run_lsub(struct imap_session *s, const void *args, struct us_err *err)
 {
 	const struct args_list *a = args;
 	struct buf pattern = BUF_INIT;
-	const struct span *names;
+	const struct span *names = NULL;
 	struct query q;
 	size_t n = 0;
 	int rc = 0;

@@ -6,6 +6,7 @@ import pytest
 
 from lib.imap import ImapError, Literal
 from lib.mail_server import ADMIN, PASSWORD
+from lib.wire import Closed
 
 ONLY_IMAP = {"lmtp": None, "lmtpunix": None, "csync": None}
 MESSAGE = b"From: a@b\r\nSubject: x\r\n\r\nhello\r\n"
@@ -540,3 +541,68 @@ def test_literals_as_names(s):
         c.ok("CREATE", Literal(b'quote"back\\slash'))
         assert 'quote"back\\slash' in listed(c)
         c.select('quote"back\\slash')
+
+
+# ---- deaths -------------------------------------------------------------------------------------------------------------
+
+def test_metad_dies_and_nobody_notices(s):
+    with s.imap("alice") as c:
+        c.select("INBOX")
+        for number in range(5):
+            s.kill_program("metad")
+            c.ok("CREATE", f"a/{number}")
+            s.kill_program("metad")
+            assert f"a/{number}" in listed(c)
+            c.append(f"a/{number}", MESSAGE)
+    s.expect("signaled to death")
+
+
+def messages_of(c, *names):
+    """The Message-IDs in these mailboxes, of those that are there."""
+    found = []
+    for name in names:
+        if name in listed(c, name):
+            c.examine(name)
+            found += [m["BODY[]"] for m in c.fetch("1:*", "(BODY.PEEK[])").values()]
+    return found
+
+
+@pytest.mark.limit(240)
+def test_renaming_inbox_loses_nothing_wherever_it_dies(s):
+    bodies = [MESSAGE + b"%d\r\n" % number for number in range(3)]
+
+    def prepare(c):
+        for body in bodies:
+            c.append("INBOX", body)
+
+    with s.imap("alice") as c:
+        prepare(c)
+        c.ok("NOOP")
+        s.failpoints.record()
+        c.ok("RENAME INBOX first")
+        hits = s.failpoints.hits()
+        s.failpoints.record(False)
+    points = [(name, skip) for name, times in hits.items() if name.startswith("store.") for skip in range(min(times, 3))]
+    assert len(points) > 8
+    s.expect("signaled to death|process.panic")
+    deaths = 0
+    for number, (point, skip) in enumerate(points):
+        with s.imap("alice") as c:
+            prepare(c)
+        s.failpoints.arm(point, "kill", skip)
+        with s.imap("alice") as c:
+            c.raw(f"x RENAME INBOX old{number}\r\n".encode())
+            try:
+                died = not c.wire.line().startswith(b"x ")
+            except Closed:
+                died = True
+        s.failpoints.disarm()
+        deaths += s.failpoints.fired
+        with s.imap("alice") as c:
+            left = messages_of(c, "INBOX", f"old{number}")
+            assert set(left) == set(bodies), point    # nothing is lost
+            assert len(left) <= (6 if died else 3), point
+            if c.select("INBOX")["EXISTS"]:
+                c.ok("STORE 1:* +FLAGS (\\Deleted)")
+                c.ok("EXPUNGE")
+    assert deaths > 8
