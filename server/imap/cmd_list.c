@@ -271,32 +271,43 @@ static int by_name(const void *a, const void *b)
 	return mboxname_cmp(((const struct grant *)a)->name, ((const struct grant *)b)->name);
 }
 
-/* Of all the mailboxes of others only those that were opened to this user, or to anyone, are looked at. */
+struct grants {
+	struct grant *grant;
+	size_t n, cap;
+};
+
+static int add_grants(struct query *q, struct span identifier, struct span prefix,
+		      struct grants *grants, struct us_err *err)
+{
+	struct span *names;
+	size_t n = 0;
+	int rc = grants_list(q->s->host->store, identifier, prefix, q->s->pool, &names, &n, err);
+
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		us_grow(&grants->grant, grants->n, &grants->cap, sizeof(grants->grant[0]));
+		grants->grant[grants->n++] = (struct grant){identifier, names[i]};
+	}
+	return rc;
+}
+
+/* Of all the mailboxes of others only those that were opened to this user, to a group of his or to anyone are looked at. */
 static int read_granted(struct query *q, struct span prefix, struct us_err *err)
 {
-	const struct span identifiers[] = {span_of(q->s->identity->user), SPAN_LIT("anyone")};
-	struct grant *grants = NULL;
-	size_t n = 0, cap = 0;
-	int rc = 0;
+	const struct identity *who = q->s->identity;
+	struct grants g = {NULL, 0, 0};
+	int rc = add_grants(q, span_of(who->user), prefix, &g, err);
 
-	for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(identifiers); i++) {
-		struct span *names;
-		size_t n_names = 0;
-
-		rc = grants_list(q->s->host->store, identifiers[i], prefix, q->s->pool, &names,
-				 &n_names, err);
-		for (size_t j = 0; j < n_names; j++) {
-			us_grow(&grants, n, &cap, sizeof(grants[0]));
-			grants[n++] = (struct grant){identifiers[i], names[j]};
-		}
-	}
+	if (rc == 0)
+		rc = add_grants(q, SPAN_LIT("anyone"), prefix, &g, err);
+	for (size_t i = 0; rc == 0 && i < who->n_groups; i++)
+		rc = add_grants(q, span_of(who->groups[i]), prefix, &g, err);
 	q->shown = SPAN_NULL;
-	if (n)
-		qsort(grants, n, sizeof(grants[0]), by_name);
-	for (size_t i = 0; rc == 0 && i < n; i++)
-		if (!i || !span_eq(grants[i].name, q->shown))
-			rc = take_granted(q, grants[i].identifier, grants[i].name, err);
-	free(grants);
+	if (g.n)
+		qsort(g.grant, g.n, sizeof(g.grant[0]), by_name);
+	for (size_t i = 0; rc == 0 && i < g.n; i++)
+		if (!span_eq(g.grant[i].name, q->shown))
+			rc = take_granted(q, g.grant[i].identifier, g.grant[i].name, err);
+	free(g.grant);
 	return rc;
 }
 

@@ -14,6 +14,7 @@
 #include "server/imap/reply.h"
 #include "server/imap/session.h"
 #include "server/session/autocreate.h"
+#include "server/session/groups.h"
 #include "server/session/telemetry.h"
 #include "server/store/annotations.h"
 
@@ -169,7 +170,11 @@ int login_accept(struct imap_session *s, const char *text, struct us_err *err)
 		return imap_no(s, "[LIMIT] %s", err->text);
 	if (rc < 0)
 		return rc;
-	s->identity = who;
+	s->who = *who;
+	s->identity = &s->who;
+	s->login_pool = pool_new();
+	if (conf_bool(s->host->conf, CONF_unix_group_enable))
+		s->who.groups = groups_of(who->user, s->login_pool, &s->who.n_groups);
 	s->names = host_view(s->host, who);
 	log_context("user", who->user);
 	log_login(s);

@@ -464,6 +464,7 @@ static void end(struct imap_session *s)
 	framer_fini(&s->framer);
 	sasl_srv_free(&s->sasl);
 	pool_free(&s->pool);
+	pool_free(&s->login_pool);
 	buf_free(&s->done);
 	stream_free(&s->out);
 	log_context_clear();

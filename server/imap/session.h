@@ -61,11 +61,13 @@ struct imap_session {
 	/* Called when that line is written and flushed: layers of the connection change there. */
 	int (*after)(struct imap_session *s, struct us_err *err);
 
-	const struct identity *identity; /* NULL: not logged in */
-	struct mboxname_view names;      /* as this user sees them */
-	struct selected *selected;       /* NULL: nothing is */
-	struct append *append;           /* append.c's */
-	struct csync *csync;             /* of an administrator who used SYNC*; else NULL */
+	const struct identity *identity; /* NULL: not logged in; else `who` */
+	struct identity who;
+	struct pool *login_pool;    /* what `who` borrows; NULL before */
+	struct mboxname_view names; /* as this user sees them */
+	struct selected *selected;  /* NULL: nothing is */
+	struct append *append;      /* append.c's */
+	struct csync *csync;        /* of an administrator who used SYNC*; else NULL */
 	struct login_limit *limit;
 	bool tls;
 	bool lost;    /* the connection cannot go on: reading failed, or a layer did */

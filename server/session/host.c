@@ -301,7 +301,8 @@ bool host_owns(const struct host *host, const struct identity *who, struct span 
 uint32_t host_rights(const struct host *host, const struct identity *who, struct span name,
 		     struct span acl)
 {
-	struct acl_identity id = {who ? who->user : "anonymous", NULL, 0};
+	struct acl_identity id = {who ? who->user : "anonymous", who ? who->groups : NULL,
+				  who ? who->n_groups : 0};
 	uint32_t rights = acl_rights(acl, &id, host->deleteright);
 
 	if (who && host_owns(host, who, name) &&

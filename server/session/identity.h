@@ -36,6 +36,9 @@ struct identity {
 	char user[IDENTITY_MAX + 1];     /* whose rights hold from now on */
 	char authname[IDENTITY_MAX + 1]; /* whose password it was */
 	bool admin;                      /* listed in admins, and acting as himself */
+	/* What ACLs may name him by, besides: "group:staff" (groups.h). Borrowed; whoever logs him in fills it. */
+	const char *const *groups;
+	size_t n_groups;
 	bool proxy_admin; /* an administrator for whom somebody else acts: not one himself here */
 };
 

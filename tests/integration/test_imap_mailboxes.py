@@ -375,6 +375,23 @@ def test_negative_rights_and_anyone(s):
         assert bob.command('SELECT "Other Users/alice/box"').status == "NO"
 
 
+def test_unix_groups(make):
+    """The system's own user daemon is in its group daemon."""
+    s = make(users=("alice", "daemon", "bob"))
+    with s.imap("alice") as alice, s.imap("daemon") as member, s.imap("bob") as bob:
+        alice.ok("CREATE box")
+        alice.ok("SETACL box group:daemon lrs")
+        assert alice.command("SETACL box group:nosuchgroup lrs").text == "Invalid identifier"
+        member.select("Other Users/alice/box")
+        assert set(listed(member)) == {"INBOX", "Other Users/alice/box"}
+        assert set(listed(bob)) == {"INBOX"}
+        assert bob.command('SELECT "Other Users/alice/box"').status == "NO"
+    s = make(users=("alice", "daemon"), unix_group_enable=False)
+    with s.imap("alice") as alice:
+        alice.ok("CREATE box")
+        assert alice.command("SETACL box group:daemon lrs").text == "Invalid identifier"
+
+
 # ---- quota ----------------------------------------------------------------------------------------------------------
 
 def test_quota(s):
