@@ -8,6 +8,7 @@
 
 #include "server/base/io.h"
 #include "server/base/mem.h"
+#include "server/store/mend.h"
 
 #define MAGIC     "USANN1\r\n"
 #define VERSION   1
@@ -200,6 +201,63 @@ int annots_load(struct annots *a, int dir, uint32_t generation, const struct sto
 out:
 	buf_free(&file);
 	return rc;
+}
+
+/* Entries that look whole, wherever they begin. */
+static void put_loose_entries(struct annots *a, struct span entries)
+{
+	struct span entry, userid, value;
+
+	for (size_t at = 0; at + sizeof(struct op_annot) <= entries.len; at += 8) {
+		const struct op_annot *op = (const void *)(entries.ptr + at);
+		if (op->op.kind != OP_ANNOT || op->op.flags || op->op.length % 8 ||
+		    op->op.length < sizeof(*op) || op->op.length > entries.len - at || !op->uid ||
+		    !op_annot_parts(op, &entry, &userid, &value) || !value.ptr)
+			continue;
+		annots_put(a, op->uid, entry, userid, value, op->modseq);
+		at += op->op.length - 8;
+	}
+}
+
+/* Sums that are not right are made right by a bit, if that does it. */
+static bool mend_file(struct buf *file, struct span entries)
+{
+	struct annots_header *h = (void *)file->data;
+	uint32_t is = us_crc32c(0, h, offsetof(struct annots_header, crc));
+
+	if (is != h->crc &&
+	    !mend_bit(h, offsetof(struct annots_header, crc), MEND_NO_HOLE, is, h->crc))
+		return false;
+	h->crc = us_crc32c(0, h, offsetof(struct annots_header, crc));
+	is = us_crc32c(0, entries.ptr, entries.len);
+	if (is == h->entries_crc)
+		return true;
+	return h->length == entries.len &&
+	       mend_bit((void *)entries.ptr, entries.len, MEND_NO_HOLE, is, h->entries_crc);
+}
+
+bool annots_load_damaged(struct annots *a, int dir, uint32_t generation,
+			 const struct storeid *storeid)
+{
+	struct buf file = BUF_INIT;
+	struct span entries;
+	char name[32];
+	bool whole = false;
+
+	annots_name(generation, name);
+	if (io_read_file(dir, name, MOST_FILE, &file, NULL) == 0 &&
+	    file.len >= sizeof(struct annots_header)) {
+		const struct annots_header *h = (const void *)file.data;
+		entries = span_from(buf_span(&file), sizeof(*h));
+		whole = mend_file(&file, entries);
+		if (whole && (storeid_cmp(&h->storeid, storeid) != 0 ||
+			      h->generation != generation || h->version != VERSION))
+			whole = false; /* another mailbox's */
+		else if (!whole || !put_entries(a, entries))
+			put_loose_entries(a, entries);
+	}
+	buf_free(&file);
+	return whole;
 }
 
 int annots_write(const struct annots *a, int dir, uint32_t generation,

@@ -39,6 +39,10 @@ void annots_encode(struct buf *out, uint32_t uid, struct span entry, struct span
 /* The base file. */
 int annots_load(struct annots *a, int dir, uint32_t generation, const struct storeid *storeid,
 		struct us_err *err);
+/* As much as can be made out of a damaged file: true if it was whole, or one bit of it was wrong. Else *a gets what looks
+ * like an annotation, and nothing vouches for any of it. */
+bool annots_load_damaged(struct annots *a, int dir, uint32_t generation,
+			 const struct storeid *storeid);
 int annots_write(const struct annots *a, int dir, uint32_t generation,
 		 const struct storeid *storeid, struct us_err *err);
 void annots_name(uint32_t generation, char out[32]);

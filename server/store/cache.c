@@ -58,6 +58,27 @@ int cache_create(int dir, uint32_t generation, const struct storeid *storeid, st
 	return rc;
 }
 
+static bool is_header(const struct cache_header *h, uint32_t generation,
+		      const struct storeid *storeid)
+{
+	return memcmp(h->magic, MAGIC, 8) == 0 && h->version == VERSION &&
+	       h->generation == generation && storeid_cmp(&h->storeid, storeid) == 0;
+}
+
+bool cache_is_there(int dir, uint32_t generation, const struct storeid *storeid)
+{
+	struct cache_header h;
+	char name[32];
+	int fd = -1;
+	bool there;
+
+	cache_name(generation, name);
+	there = io_open(NULL, dir, name, O_RDONLY, 0, &fd, NULL) == 0 &&
+		io_pread(fd, &h, sizeof(h), 0, NULL) == 0 && is_header(&h, generation, storeid);
+	io_close(&fd);
+	return there;
+}
+
 /* The file the view's index names; a damaged or missing one is as good as none. */
 static int open_cache(struct mailbox *m, struct us_err *err)
 {
@@ -74,9 +95,7 @@ static int open_cache(struct mailbox *m, struct us_err *err)
 	rc = io_open(NULL, m->dir, name, O_RDWR, 0, &m->cache, err);
 	if (rc == 0)
 		rc = io_pread(m->cache, &h, sizeof(h), 0, err);
-	if (rc == 0 &&
-	    (memcmp(h.magic, MAGIC, 8) != 0 || h.version != VERSION || h.generation != generation ||
-	     storeid_cmp(&h.storeid, &m->row.storeid) != 0))
+	if (rc == 0 && !is_header(&h, generation, &m->row.storeid))
 		rc = us_fail(err, US_ECORRUPT, "%s: wrong header", name);
 	if (rc < 0) {
 		io_close(&m->cache);

@@ -7,6 +7,8 @@
 #include "server/store/mailbox.h"
 
 void cache_name(uint32_t generation, char out[32]);
+/* Is that file here, with a header that is right? */
+bool cache_is_there(int dir, uint32_t generation, const struct storeid *storeid);
 int cache_create(int dir, uint32_t generation, const struct storeid *storeid, struct us_err *err);
 
 /* Append a payload, holding the mailbox lock, and note in *r where it is. Not synced. A failure costs only the

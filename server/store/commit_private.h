@@ -8,7 +8,7 @@ struct commit {
 	struct mailbox *m;
 	struct buf ops; /* of the frame that is being filled */
 	uint32_t count;
-	uint64_t tail_before; /* ops of the journal when it began */
+	uint64_t tail_before;       /* ops of the journal when it began */
 	struct journal_position at; /* behind the last frame written */
 	bool wrote_frame;
 	uint64_t modseq;

@@ -21,14 +21,13 @@
 #include "server/base/mem.h"
 #include "server/store/cache.h"
 #include "server/store/folder_private.h"
+#include "server/store/history.h"
 #include "server/store/mailbox_private.h"
 #include "server/store/meta/meta.h"
 #include "server/store/partition.h"
 
-#define LEAST_OPS       1000
-#define SMALL_PART      8 /* of the journal is this one of a small commit */
-#define HISTORY_SECONDS 86400
-#define HISTORY_MOST    10000
+#define LEAST_OPS  1000
+#define SMALL_PART 8 /* of the journal is this one of a small commit */
 
 /* ---- writing a generation ------------------------------------------------------------------------ */
 
@@ -162,51 +161,6 @@ int compact_create(int dir, const struct storeid *storeid, struct span uniqueid,
 
 /* ---- flag history -------------------------------------------------------------------------------- */
 
-struct history {
-	struct buf ops;
-	uint32_t n;
-	int64_t since;
-};
-
-static void keep_change(struct history *h, const struct record *before,
-			const struct op_flags *after)
-{
-	struct op_flaghist op = {.op = {OP_FLAGHIST, 0, sizeof(op)},
-				 .uid = after->uid,
-				 .system_set = after->system_flags & ~before->system_flags,
-				 .system_cleared = before->system_flags & ~after->system_flags,
-				 .modseq = after->modseq,
-				 .time = after->last_updated};
-
-	for (int i = 0; i < 2; i++) {
-		op.user_set[i] = after->user_flags[i] & ~before->user_flags[i];
-		op.user_cleared[i] = before->user_flags[i] & ~after->user_flags[i];
-	}
-	if (!op.system_set && !op.system_cleared && !op.user_set[0] && !op.user_set[1] &&
-	    !op.user_cleared[0] && !op.user_cleared[1])
-		return;
-	buf_add(&h->ops, &op, sizeof(op));
-	h->n++;
-}
-
-static void look_at_op(struct history *h, struct view *past, const struct journal_op *op)
-{
-	const struct op_flags *flags = (const void *)op;
-	const struct op_flaghist *old = (const void *)op;
-	const struct record *before;
-
-	if (h->n >= HISTORY_MOST)
-		return;
-	if (op->kind == OP_FLAGHIST && old->time >= h->since) {
-		buf_add(&h->ops, op, op->length);
-		h->n++;
-	} else if (op->kind == OP_FLAGS && flags->last_updated >= h->since) {
-		before = view_find(past, flags->uid);
-		if (before)
-			keep_change(h, before, flags);
-	}
-}
-
 /* Replay the journal over the base once more, this time to see the steps. */
 static int collect_history(struct mailbox *m, struct history *h, struct us_err *err)
 {
@@ -216,9 +170,7 @@ static int collect_history(struct mailbox *m, struct history *h, struct us_err *
 	struct view past;
 	int rc;
 
-	buf_init(&h->ops, 0);
-	h->n = 0;
-	h->since = store_now() - HISTORY_SECONDS;
+	history_init(h);
 	rc = view_open_base(&past, m->dir, &m->row.storeid, false, err);
 	if (rc < 0)
 		return rc;
@@ -227,7 +179,10 @@ static int collect_history(struct mailbox *m, struct history *h, struct us_err *
 		const struct journal_op *op = NULL;
 		bool bad;
 		while (rc > 0 && (op = journal_op_next(frame, op, &bad))) {
-			look_at_op(h, &past, op);
+			if (op->kind == OP_FLAGS || op->kind == OP_FLAGHIST)
+				history_note(h,
+					     view_find(&past, ((const struct op_flags *)op)->uid),
+					     op);
 			if (view_apply(&past, op, frame->serial, err) < 0)
 				rc = US_ECORRUPT;
 		}
@@ -279,7 +234,7 @@ int compact(struct mailbox *m, struct us_err *err)
 	struct walker walker = {v, view_walk(v, 1)};
 	struct history history = {.ops = BUF_INIT};
 	struct generation g = {.storeid = m->row.storeid,
-			       .uniqueid = index_uniqueid(&v->base),
+			       .uniqueid = m->row.uniqueid,
 			       .number = v->base.header->generation + 1,
 			       .cache_number = v->base.header->cache_generation,
 			       .serial = v->at.serial,
@@ -303,7 +258,7 @@ int compact(struct mailbox *m, struct us_err *err)
 		rc = generation_write(m->dir, &g, store_boot_tag(m->store),
 				      partition_epoch(m->partition), err);
 	}
-	buf_free(&history.ops);
+	history_fini(&history);
 	if (rc == 0)
 		rc = mailbox_reopen_view(m, err);
 	if (rc == 0)

@@ -231,7 +231,7 @@ static int make_files(struct creation *c, struct us_err *err)
 }
 
 /* A mailbox that comes back is not dead any more, under whatever name it died. */
-static int forget_tombstone(struct store *store, struct meta_batch *batch, struct span uniqueid,
+int folder_forget_tombstone(struct store *store, struct meta_batch *batch, struct span uniqueid,
 			    struct us_err *err)
 {
 	struct buf key = BUF_INIT, by_name = BUF_INIT;
@@ -263,7 +263,7 @@ static int commit_creation(struct creation *c, struct us_err *err)
 		meta_batch_del(&batch, META_BY_UNIQUEID, buf_span(&c->old_uniqueid));
 	folder_del_row(&batch, c->name); /* so that its serial begins with its journal's */
 	folder_put_row(&batch, c->name, &c->row);
-	rc = forget_tombstone(c->store, &batch, c->row.uniqueid, err);
+	rc = folder_forget_tombstone(c->store, &batch, c->row.uniqueid, err);
 	if (rc == 0)
 		rc = store_announce(c->store, &change, 1, err);
 	if (rc == 0)

@@ -12,9 +12,6 @@
 #include "server/base/io.h"
 #include "server/base/mem.h"
 
-#define MAGIC   "USIDX1\r\n"
-#define VERSION 1
-
 /* ---- reading ---------------------------------------------------------------------------------- */
 
 static bool section_fits(const struct index_header *h, uint64_t offset, uint64_t length,
@@ -28,11 +25,11 @@ static const char *fault_of(const struct index_header *h, size_t file)
 	const char *bytes = (const char *)h;
 	uint64_t blocks = (h->n_records + INDEX_BLOCK - 1) / INDEX_BLOCK;
 
-	if (memcmp(h->magic, MAGIC, 8) != 0)
+	if (memcmp(h->magic, INDEX_MAGIC, 8) != 0)
 		return "magic";
 	if (h->crc != us_crc32c(0, h, offsetof(struct index_header, crc)))
 		return "header checksum";
-	if (h->version != VERSION || h->record_size != sizeof(struct record))
+	if (h->version != INDEX_VERSION || h->record_size != sizeof(struct record))
 		return "version";
 	if (h->n_records > UINT32_MAX || !section_fits(h, h->names_offset, h->names_length, file) ||
 	    !section_fits(h, h->maxima_offset, blocks * 8, file) ||
@@ -95,8 +92,14 @@ struct span index_uniqueid(const struct index_base *base)
 
 void index_flag_names(const struct index_base *base, struct flag_names *names)
 {
-	const char *at = (const char *)base->header + base->header->names_offset;
-	const char *end = at + base->header->names_length;
+	index_names_of(span_make((const char *)base->header + base->header->names_offset,
+				 base->header->names_length),
+		       names);
+}
+
+void index_names_of(struct span section, struct flag_names *names)
+{
+	const char *at = section.ptr, *end = at + section.len;
 
 	while (end - at >= 4) {
 		uint16_t bit, len;
@@ -251,8 +254,8 @@ int index_write_new(int dir, struct index_header *header, const struct flag_name
 	int fd = -1, rc;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	memcpy(header->magic, MAGIC, 8);
-	header->version = VERSION;
+	memcpy(header->magic, INDEX_MAGIC, 8);
+	header->version = INDEX_VERSION;
 	header->record_size = sizeof(struct record);
 	header->n_records = n_records;
 	header->written_ns = now.tv_sec * 1000000000 + now.tv_nsec;

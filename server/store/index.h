@@ -15,8 +15,10 @@
 #include "server/store/record.h"
 #include "server/store/storeid.h"
 
-#define INDEX_FILE  "mbox.idx"
-#define INDEX_BLOCK 4096u /* records that one maximum stands for */
+#define INDEX_FILE    "mbox.idx"
+#define INDEX_MAGIC   "USIDX1\r\n"
+#define INDEX_VERSION 1
+#define INDEX_BLOCK   4096u /* records that one maximum stands for */
 
 struct index_header {
 	char magic[8];
@@ -56,6 +58,8 @@ void index_close(struct index_base *base);
 struct span index_uniqueid(const struct index_base *base);
 /* Name every user flag of the base; the spans point into the mapping. */
 void index_flag_names(const struct index_base *base, struct flag_names *names);
+/* The same from the bytes of that section; the spans point into them. */
+void index_names_of(struct span section, struct flag_names *names);
 
 /* Record number i, checked; NULL if its crc is wrong. */
 const struct record *index_record(struct index_base *base, uint64_t i);

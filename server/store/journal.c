@@ -1,5 +1,5 @@
 /* journal.c - see journal.h. */
-#include "server/store/journal.h"
+#include "server/store/journal_private.h"
 
 #include <fcntl.h>
 #include <openssl/rand.h>
@@ -13,12 +13,6 @@
 #include "server/base/io.h"
 #include "server/base/mem.h"
 
-#define MAGIC       "USJNL1\r\n"
-#define VERSION     1
-#define FRAME_MAGIC 0x52465355u
-#define LONGEST \
-	(JOURNAL_FRAME_MAX + (1u << 20)) /* one op may overshoot: an annotation's value, a batch */
-
 void journal_name(uint32_t generation, char out[32])
 {
 	snprintf(out, 32, "mbox.jnl.%u", generation);
@@ -29,7 +23,7 @@ void journal_name(uint32_t generation, char out[32])
 int journal_create(int dir, uint32_t generation, const struct storeid *storeid,
 		   uint64_t base_serial, uint64_t boot_tag, uint64_t epoch, struct us_err *err)
 {
-	struct journal_header h = {.version = VERSION,
+	struct journal_header h = {.version = JOURNAL_VERSION,
 				   .generation = generation,
 				   .storeid = *storeid,
 				   .base_serial = base_serial,
@@ -39,7 +33,7 @@ int journal_create(int dir, uint32_t generation, const struct storeid *storeid,
 	char name[32];
 	int fd = -1, rc;
 
-	memcpy(h.magic, MAGIC, 8);
+	memcpy(h.magic, JOURNAL_MAGIC, 8);
 	if (RAND_bytes((unsigned char *)&h.salt, sizeof(h.salt)) != 1)
 		us_panic("no random bytes");
 	h.crc = us_crc32c(0, &h, offsetof(struct journal_header, crc));
@@ -78,11 +72,11 @@ static int map_file(struct journal *j, size_t size, struct us_err *err)
 static const char *fault_of(const struct journal_header *h, uint32_t generation,
 			    const struct storeid *storeid)
 {
-	if (memcmp(h->magic, MAGIC, 8) != 0)
+	if (memcmp(h->magic, JOURNAL_MAGIC, 8) != 0)
 		return "magic";
 	if (h->crc != us_crc32c(0, h, offsetof(struct journal_header, crc)))
 		return "header checksum";
-	if (h->version != VERSION)
+	if (h->version != JOURNAL_VERSION)
 		return "version";
 	if (h->generation != generation || storeid_cmp(&h->storeid, storeid) != 0)
 		return "identity";
@@ -136,7 +130,7 @@ struct journal_position journal_start(const struct journal *j)
 
 /* ---- reading frames --------------------------------------------------------------------------- */
 
-static uint32_t frame_crc(const struct journal_frame *frame, uint32_t before)
+uint32_t journal_frame_crc(const struct journal_frame *frame, uint32_t length, uint32_t before)
 {
 	static const uint32_t zero;
 	const char *bytes = (const char *)frame;
@@ -144,7 +138,13 @@ static uint32_t frame_crc(const struct journal_frame *frame, uint32_t before)
 	uint32_t crc = us_crc32c(before, bytes, offsetof(struct journal_frame, crc));
 
 	crc = us_crc32c(crc, &zero, sizeof(zero));
-	return us_crc32c(crc, bytes + behind, frame->length - behind);
+	return us_crc32c(crc, bytes + behind, length - behind);
+}
+
+bool journal_frame_is_sane(const struct journal_frame *frame, uint64_t room)
+{
+	return frame->magic == JOURNAL_FRAME_MAGIC && frame->length >= sizeof(*frame) &&
+	       frame->length % 8 == 0 && frame->length <= JOURNAL_LONGEST && frame->length <= room;
 }
 
 static int file_size(const struct journal *j, uint64_t *out, struct us_err *err)
@@ -173,9 +173,8 @@ int journal_next(struct journal *j, struct journal_position *at, uint64_t limit,
 	if (rc < 0)
 		return rc;
 	f = (const void *)((const char *)j->header + at->offset);
-	if (f->magic != FRAME_MAGIC || f->length < sizeof(*f) || f->length % 8 ||
-	    f->length > LONGEST || f->length > limit - at->offset || f->serial != at->serial + 1 ||
-	    f->crc != frame_crc(f, at->crc))
+	if (!journal_frame_is_sane(f, limit - at->offset) || f->serial != at->serial + 1 ||
+	    f->crc != journal_frame_crc(f, f->length, at->crc))
 		return 0;
 	*at = (struct journal_position){at->offset + f->length, f->serial, f->crc};
 	*frame = f;
@@ -293,7 +292,7 @@ static int make_room(struct journal *j, uint64_t end, struct us_err *err)
 int journal_write(struct journal *j, struct journal_position *at, const struct buf *ops,
 		  uint32_t count, uint32_t flags, uint64_t highestmodseq, struct us_err *err)
 {
-	struct journal_frame f = {.magic = FRAME_MAGIC,
+	struct journal_frame f = {.magic = JOURNAL_FRAME_MAGIC,
 				  .count = count,
 				  .flags = flags,
 				  .highestmodseq = highestmodseq};
@@ -301,14 +300,14 @@ int journal_write(struct journal *j, struct journal_position *at, const struct b
 	struct timespec now;
 	int rc;
 
-	us_assert(j->writable && ops->len % 8 == 0 && ops->len <= LONGEST - sizeof(f));
+	us_assert(j->writable && ops->len % 8 == 0 && ops->len <= JOURNAL_LONGEST - sizeof(f));
 	clock_gettime(CLOCK_REALTIME, &now);
 	f.time_ns = now.tv_sec * 1000000000 + now.tv_nsec;
 	f.length = (uint32_t)(sizeof(f) + ops->len);
 	f.serial = at->serial + 1;
 	buf_add(&whole, &f, sizeof(f));
 	buf_add(&whole, ops->data, ops->len);
-	f.crc = frame_crc((const void *)whole.data, at->crc);
+	f.crc = journal_frame_crc((const void *)whole.data, f.length, at->crc);
 	memcpy(whole.data, &f, sizeof(f));
 	rc = whole.len < LARGE_FRAME ? make_room(j, at->offset + whole.len, err) : 0;
 	if (rc == 0)

@@ -1,235 +1,148 @@
-/* reconstruct.c - see reconstruct.h. */
+/* reconstruct.c - see reconstruct.h. The flow, what is no message's, and the writing; files in reconstruct_files.c.
+ *
+ *	message files are read, without a lock (check_guids)
+ *	locks: the owner's namespace, shared; the mailbox
+ *	salvage		every good record
+ *	META ops that metad lacks are given to it, as the next holder of the lock would have to
+ *	match		records and files; what is to be done to files is planned
+ *	count		all sums anew
+ *	if anything differs: announce, take the steps, write a new generation and mbox.hdr
+ */
 #include "server/store/reconstruct.h"
 
-#include <dirent.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "server/base/io.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/store/compact.h"
 #include "server/store/folder_private.h"
-#include "server/store/hdr.h"
 #include "server/store/lock.h"
 #include "server/store/mailbox.h"
 #include "server/store/mboxname.h"
-#include "server/store/message.h"
 #include "server/store/meta/meta.h"
-#include "server/store/partition.h"
-#include "server/store/salvage.h"
+#include "server/store/reconstruct_private.h"
 
-struct work {
-	struct store *store;
-	struct span name;
-	const struct reconstruct_options *options;
-	struct reconstruct_report *report;
-	struct pool *pool;
-	struct mailbox_row row;
-	uint64_t row_serial;
-	struct partition *partition;
-	int dir, lock;
-	struct salvage s;
-	uint64_t modseq; /* of everything this run finds out; 0: not drawn */
-	uint32_t last_uid;
-};
+/* What may have been committed behind the newest counters that can be read. A journal is folded into a new base, and
+ * mbox.hdr written, when it holds more than 1,000 ops and a tenth of the records, or what a few large commits made of it; a commit
+ * gives at most one UID an op and raises the modseq by one. Where not even mbox.hdr tells, the guess is far out. */
+#define MARGIN_UIDS    100000u
+#define MARGIN_MODSEQS 1000000u
+#define FAR_UIDS       1000000u
 
-static uint64_t draw_modseq(struct work *w)
+void reconstruct_tell(const struct work *w, const char *fmt, ...)
 {
-	uint64_t highest = w->row.lastmodseq > w->s.counters.highestmodseq
-				   ? w->row.lastmodseq
-				   : w->s.counters.highestmodseq;
+	struct buf line = BUF_INIT;
+	va_list ap;
 
-	if (w->modseq)
-		return w->modseq;
+	buf_add_span(&line, w->name);
+	va_start(ap, fmt);
+	buf_vprintf(&line, fmt, ap);
+	va_end(ap);
+	log_event(LOG_NOTICE, "store.reconstruct.found", LF_TEXT(line.data));
+	if (w->options->tell)
+		w->options->tell(w->options->ctx, line.data);
+	buf_free(&line);
+}
+
+/* ---- modseqs and UIDs ---------------------------------------------------------------------------- */
+
+static uint64_t most(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static uint64_t highest_seen(const struct work *w)
+{
+	uint64_t highest = most(w->row.lastmodseq, w->s.counters.highestmodseq);
+
 	for (size_t i = 0; i < w->s.n; i++)
-		if (w->s.records[i].modseq > highest)
-			highest = w->s.records[i].modseq;
+		highest = most(highest, w->s.records[i].modseq);
+	if (!w->s.counters_are_newest)
+		highest = most(highest, w->hdr.highestmodseq) + MARGIN_MODSEQS;
+	return highest;
+}
+
+uint64_t reconstruct_modseq(struct work *w)
+{
+	if (!w->modseq)
+		w->modseq = highest_seen(w) + 1;
 	w->report->changed = true;
-	return w->modseq = highest + 1;
+	return w->modseq;
 }
 
-/* ---- files ------------------------------------------------------------------------------------- */
-
-struct file {
-	uint32_t uid;
-	bool seen;
-};
-
-static int compare_files(const void *a, const void *b)
+static void find_last_uid(struct work *w)
 {
-	const struct file *x = a, *y = b;
+	uint64_t last = w->s.counters.last_uid, margin = 0;
 
-	return (x->uid > y->uid) - (x->uid < y->uid);
-}
-
-/* UIDs of the message files, ascending. */
-static size_t list_files(int dir, struct file **out)
-{
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct file *files = NULL;
-	size_t n = 0, cap = 0;
-	struct dirent *entry;
-
-	while (d && (entry = readdir(d))) {
-		struct span name = span_of(entry->d_name);
-		uint64_t uid;
-		if (name.len < 2 || name.ptr[name.len - 1] != '.' ||
-		    !span_u64(span_make(name.ptr, name.len - 1), UINT32_MAX, &uid) || !uid)
-			continue;
-		us_grow(&files, n, &cap, sizeof(files[0]));
-		files[n++] = (struct file){(uint32_t)uid, false};
+	if (w->s.n)
+		last = most(last, w->s.records[w->s.n - 1].uid);
+	if (!w->s.counters_are_newest) {
+		last = most(last, w->hdr.last_uid);
+		margin = w->s.has_counters || w->has_hdr ? MARGIN_UIDS + w->s.n / 5 : FAR_UIDS;
 	}
-	if (d)
-		closedir(d);
-	if (n)
-		qsort(files, n, sizeof(files[0]), compare_files);
-	*out = files;
-	return n;
+	w->known_last = (uint32_t)last;
+	w->last_uid = last + margin < UINT32_MAX ? (uint32_t)(last + margin) : UINT32_MAX;
 }
 
-static int sum_file(int fd, struct record *r, struct us_err *err)
-{
-	struct guid_sum *sum = guid_sum_new();
-	char chunk[65536];
-	ssize_t n;
+/* ---- keywords ------------------------------------------------------------------------------------ */
 
-	r->body_crc = 0;
-	r->size = 0;
-	while ((n = pread(fd, chunk, sizeof(chunk), (off_t)r->size)) > 0) {
-		guid_sum_add(sum, chunk, (size_t)n);
-		r->body_crc = us_crc32c(r->body_crc, chunk, (size_t)n);
-		r->size += (uint64_t)n;
+/* Where the index cannot tell the keywords, mbox.hdr does, as of its last writing; later ones are in the journal. */
+static void borrow_names(struct work *w)
+{
+	for (size_t bit = 0; w->has_hdr && bit < w->hdr.n_flags; bit++)
+		if (w->hdr.flags[bit].len && w->s.name_source[bit] != NAME_CERTAIN)
+			flag_names_set(&w->s.names, (unsigned)bit, w->hdr.flags[bit]);
+}
+
+/* A keyword that lost its name must not come back as the next one that gets its bit. */
+static void clear_nameless(struct work *w)
+{
+	uint64_t named[2] = {0, 0};
+
+	for (unsigned bit = 0; bit < USER_FLAGS; bit++)
+		if (w->s.names.bit[bit].name.ptr)
+			named[bit / 64] |= (uint64_t)1 << (bit % 64);
+	for (size_t i = 0; i < w->s.n; i++) {
+		w->s.records[i].user_flags[0] &= named[0];
+		w->s.records[i].user_flags[1] &= named[1];
 	}
-	r->guid = guid_sum_end(&sum);
-	return n < 0 ? us_fail_errno(err, "read a message file") : 0;
 }
 
-/* A record made from the file alone (store-design 8.7): what the file cannot tell is empty or now. */
-static int record_of_file(struct work *w, uint32_t file_uid, uint32_t uid, struct us_err *err)
-{
-	struct record r = {.uid = uid};
-	struct buf cache = BUF_INIT;
-	char name[16];
-	struct stat st;
-	int fd = -1, rc;
+/* ---- annotations --------------------------------------------------------------------------------- */
 
-	message_file_name(file_uid, name);
-	rc = io_open(NULL, w->dir, name, O_RDONLY, 0, &fd, err);
-	if (rc == 0)
-		rc = sum_file(fd, &r, err);
-	if (rc == 0 && fstat(fd, &st) < 0)
-		rc = us_fail_errno(err, "stat %s", name);
-	if (rc == 0)
-		rc = message_examine_file(fd, r.size, &r, &cache, err);
-	if (rc == 0) {
-		r.modseq = r.createdmodseq = draw_modseq(w);
-		r.internaldate_ns = (int64_t)st.st_mtim.tv_sec * 1000000000;
-		r.savedate = st.st_ctim.tv_sec;
-		r.last_updated = store_now();
-		salvage_put(&w->s, &r);
-		if (uid > w->last_uid)
-			w->last_uid = uid;
-		w->report->added++;
+static void sum_annotations(struct work *w, struct record *r)
+{
+	const struct state_annotation *items;
+	uint32_t crc = 0, bytes = 0;
+	size_t n;
+
+	items = annots_of(&w->s.annots, r->uid, &n);
+	for (size_t i = 0; i < n; i++) {
+		crc ^= annotation_crc(r->uid, items[i].entry, items[i].userid, items[i].value);
+		bytes += (uint32_t)items[i].value.len;
 	}
-	io_close(&fd);
-	buf_free(&cache);
-	return rc;
+	if (crc == r->annot_crc && bytes == r->annot_bytes)
+		return;
+	r->annot_crc = crc;
+	r->annot_bytes = bytes;
+	r->modseq = reconstruct_modseq(w);
 }
 
-/* Its record says something else: the record goes, the bytes come back under a new UID. */
-static int readd_mismatched(struct work *w, struct record *r, struct us_err *err)
+/* The annotations there are and the records' sums of them must agree, and each must have a record. */
+static void settle_annotations(struct work *w)
 {
-	uint32_t old = r->uid, uid = w->last_uid + 1;
-	char from[16], to[16];
-	int rc;
-
-	w->report->mismatched++;
-	r->internal_flags |= RECORD_EXPUNGED | RECORD_UNLINKED;
-	r->modseq = draw_modseq(w);
-	r->last_updated = store_now();
-	rc = record_of_file(w, old, uid, err);
-	if (rc < 0 || w->options->dry_run)
-		return rc;
-	message_file_name(old, from);
-	message_file_name(uid, to);
-	return io_rename(FP("store.reconstruct.rename"), w->dir, from, w->dir, to, err);
+	for (size_t i = 0; i < w->s.n; i++)
+		sum_annotations(w, &w->s.records[i]);
+	for (size_t i = w->s.annots.n; i-- > 0;)
+		if (i < w->s.annots.n && !salvage_find(&w->s, w->s.annots.uids[i]))
+			annots_drop(&w->s.annots, w->s.annots.uids[i], w->s.annots.uids[i]);
 }
 
-static int check_file(struct work *w, struct record *r, struct us_err *err)
-{
-	struct record found = {0};
-	char name[16];
-	struct stat st;
-	int fd = -1, rc;
-
-	message_file_name(r->uid, name);
-	if (fstatat(w->dir, name, &st, 0) < 0)
-		return us_fail_errno(err, "stat %s", name);
-	if ((uint64_t)st.st_size != r->size)
-		return readd_mismatched(w, r, err);
-	if (!w->options->check_guids)
-		return 0;
-	rc = io_open(NULL, w->dir, name, O_RDONLY, 0, &fd, err);
-	if (rc == 0)
-		rc = sum_file(fd, &found, err);
-	io_close(&fd);
-	if (rc == 0 && !guid_eq(&found.guid, &r->guid)) {
-		char hex[GUID_HEX];
-		guid_format(&r->guid, hex);
-		log_event(LOG_ERR, "store.guid.mismatch", LF_TEXT("SYNCERROR: guid mismatch"),
-			  LF_SPAN("mailbox", w->name), LF_NUM("uid", r->uid), LF_STR("guid", hex));
-		rc = readd_mismatched(w, r, err);
-	}
-	return rc;
-}
-
-/* A file nobody has a record for. With a sound index its UID was given once and expunged since, unless it is above all
- * that were given. */
-static int adopt_file(struct work *w, uint32_t uid, struct us_err *err)
-{
-	if (uid > w->last_uid || w->s.index_was_bad)
-		return record_of_file(w, uid, uid, err);
-	w->report->aside++;
-	return 0;
-}
-
-static int match_files(struct work *w, struct us_err *err)
-{
-	struct file *files;
-	size_t n = list_files(w->dir, &files);
-	int rc = 0;
-
-	for (size_t i = 0; rc == 0 && i < n; i++) {
-		struct record *r = salvage_find(&w->s, files[i].uid);
-		if (!r)
-			rc = adopt_file(w, files[i].uid, err);
-		else if (record_is_live(r))
-			rc = check_file(w, r, err);
-	}
-	for (size_t i = 0; rc == 0 && i < w->s.n; i++) {
-		struct record *r = &w->s.records[i];
-		struct file key = {r->uid, false};
-		if (r->internal_flags & RECORD_UNLINKED ||
-		    bsearch(&key, files, n, sizeof(key), compare_files))
-			continue;
-		if (r->modseq && r->modseq == w->modseq)
-			continue; /* this run's own, under its new name */
-		w->report->missing += record_is_live(r);
-		r->internal_flags |= RECORD_EXPUNGED | RECORD_UNLINKED;
-		r->modseq = draw_modseq(w);
-		r->last_updated = store_now();
-	}
-	free(files);
-	return rc;
-}
-
-/* ---- counters ---------------------------------------------------------------------------------- */
+/* ---- counters ------------------------------------------------------------------------------------ */
 
 static void first_unseen(struct counters *c, const struct salvage *s)
 {
@@ -246,7 +159,7 @@ static void first_unseen(struct counters *c, const struct salvage *s)
 	}
 }
 
-/* All sums anew; what is no sum is kept from the old ones, or taken from row and header. */
+/* All sums anew; what is no sum is kept from the newest counters there are, or taken from row and header. */
 static void count_again(struct work *w, struct counters *c)
 {
 	const struct counters *old = &w->s.counters;
@@ -254,13 +167,13 @@ static void count_again(struct work *w, struct counters *c)
 	*c = (struct counters){.uidvalidity =
 				       old->uidvalidity ? old->uidvalidity : w->row.uidvalidity,
 			       .last_uid = w->last_uid,
-			       .highestmodseq = old->highestmodseq,
+			       .highestmodseq = most(old->highestmodseq, w->modseq),
 			       .createdmodseq = old->createdmodseq ? old->createdmodseq
 								   : w->row.createdmodseq,
 			       .deletedmodseq = old->deletedmodseq,
 			       .xconvmodseq = old->xconvmodseq,
-			       .raclmodseq = old->raclmodseq,
-			       .options = old->options,
+			       .raclmodseq = most(old->raclmodseq, w->row.raclmodseq),
+			       .options = w->s.has_counters ? old->options : w->hdr.options,
 			       .last_append = old->last_append,
 			       .first_expunged = old->first_expunged,
 			       .last_repack = old->last_repack,
@@ -270,14 +183,15 @@ static void count_again(struct work *w, struct counters *c)
 			       .recenttime = old->recenttime,
 			       .sync_crc_annot = SYNC_CRC_ANNOT_EMPTY};
 	for (size_t i = 0; i < w->s.n; i++) {
-		counters_replace(c, NULL, &w->s.records[i], &w->s.names);
-		if (w->s.records[i].modseq > c->highestmodseq)
-			c->highestmodseq = w->s.records[i].modseq;
+		const struct record *r = &w->s.records[i];
+		counters_replace(c, NULL, r, &w->s.names);
+		c->highestmodseq = most(c->highestmodseq, r->modseq);
+		if (!record_is_live(r) &&
+		    (!c->first_expunged || r->last_updated < c->first_expunged))
+			c->first_expunged = r->last_updated;
 	}
-	if (w->modseq > c->highestmodseq)
-		c->highestmodseq = w->modseq;
 	/* Records that are gone without a trace: whoever knows an older state must compare everything. */
-	if (w->s.index_was_bad)
+	if (w->s.lost.n)
 		c->deletedmodseq = c->highestmodseq;
 	first_unseen(c, &w->s);
 }
@@ -294,7 +208,7 @@ static bool sums_differ(const struct counters *a, const struct counters *b)
 	       a->first_unseen_seq != b->first_unseen_seq;
 }
 
-/* ---- one mailbox ------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------------- */
 
 struct array_walk {
 	const struct salvage *s;
@@ -309,99 +223,237 @@ static const struct record *next_of_array(void *ctx)
 	if (a->at == a->s->n)
 		return NULL;
 	a->r = a->s->records[a->at++];
-	a->r.cache_version = a->r.cache_length = a->r.cache_crc = 0; /* the cache begins anew */
-	a->r.cache_offset = 0;
+	if (!a->s->cache_generation || !a->r.cache_version) {
+		a->r.cache_version = a->r.cache_length = a->r.cache_crc = 0;
+		a->r.cache_offset = 0;
+	}
 	return &a->r;
 }
 
-/* Serials never fall, also where the files that held them are lost: what comes must be newer than what the row has. */
-static uint64_t newest_serial(const struct work *w)
+static int write_generation(struct work *w, const struct counters *counters, struct us_err *err)
 {
-	return w->row_serial > w->s.serial ? w->row_serial : w->s.serial;
+	struct array_walk walk = {.s = &w->s};
+	uint32_t number = w->s.generation + 1;
+	struct generation g = {.storeid = w->row.storeid,
+			       .uniqueid = w->row.uniqueid,
+			       .number = number,
+			       .cache_number =
+				       w->s.cache_generation ? w->s.cache_generation : number,
+			       /* META ops to come must be newer than any that metad has */
+			       .serial = most(most(w->s.serial, w->row_serial), w->hdr.row_serial) +
+					 1,
+			       .counters = *counters,
+			       .names = &w->s.names,
+			       .annots = &w->s.annots,
+			       .n_records = w->s.n,
+			       .records = {next_of_array, &walk},
+			       .history = &w->s.history.ops,
+			       .n_history = w->s.history.n};
+
+	return generation_write(w->dir, &g, store_boot_tag(w->store), partition_epoch(w->partition),
+				err);
+}
+
+/* The index knows it better: clients have seen that one. */
+static int correct_row(struct work *w, const struct counters *counters, struct us_err *err)
+{
+	struct mailbox_row row = w->row;
+	struct meta_batch batch;
+	int rc;
+
+	if (row.uidvalidity == counters->uidvalidity)
+		return 0;
+	row.uidvalidity = counters->uidvalidity;
+	row.mtime = store_now();
+	meta_batch_init(&batch);
+	folder_expect(&batch, w->name, w->row_version);
+	folder_put_row(&batch, w->name, &row);
+	rc = meta_commit(store_meta(w->store), &batch, META_DURABLE, err);
+	meta_batch_fini(&batch);
+	return rc;
 }
 
 static int write_mailbox(struct work *w, const struct counters *counters, struct us_err *err)
 {
 	struct store_change change = {CHANGE_MAILBOX, w->name, SPAN_NULL};
-	struct array_walk walk = {.s = &w->s};
-	struct generation g = {.storeid = w->row.storeid,
-			       .uniqueid = w->row.uniqueid,
-			       .number = w->s.generation + 1,
-			       .cache_number = w->s.generation + 1,
-			       .serial = newest_serial(w) + 1,
-			       .counters = *counters,
-			       .names = &w->s.names,
-			       .annots = &w->s.annots,
-			       .n_records = w->s.n,
-			       .records = {next_of_array, &walk}};
 	int rc = store_announce(w->store, &change, 1, err);
 
 	if (rc == 0)
-		rc = generation_write(w->dir, &g, store_boot_tag(w->store),
-				      partition_epoch(w->partition), err);
+		rc = reconstruct_take_steps(w, err);
+	if (rc == 0)
+		rc = write_generation(w, counters, err);
+	if (rc == 0)
+		rc = correct_row(w, counters, err);
 	if (rc == 0)
 		folder_write_hdr(w->store, w->dir, w->name, &w->s.names, counters);
 	return rc;
 }
 
-/* Flag names in bit order, if the index could not tell them. */
-static void borrow_from_hdr(struct work *w)
-{
-	struct hdr h;
+/* ---- metad's half -------------------------------------------------------------------------------- */
 
-	if (w->s.has_counters || hdr_read(w->dir, w->pool, &h, NULL) < 0)
+static int read_row(struct work *w, struct us_err *err)
+{
+	int rc = mailbox_row_get(w->store, w->name, w->pool, &w->row, &w->row_version,
+				 &w->row_serial, err);
+
+	if (rc == 0 || (rc > 0 && !mailbox_row_is_real(&w->row)))
+		return us_fail(err, US_ENOENT, "Mailbox does not exist");
+	return rc < 0 ? rc : 0;
+}
+
+static int apply_meta(struct work *w, const struct salvage_meta *meta, struct us_err *err)
+{
+	struct meta_batch batch;
+	struct buf key = BUF_INIT;
+	int rc = meta_batch_decode(meta->batch, &batch, err);
+
+	if (rc < 0)
+		return rc;
+	mboxname_to_key(w->name, &key);
+	meta_batch_serial(&batch, META_MAILBOXES, buf_span(&key), meta->serial);
+	rc = meta_commit(store_meta(w->store), &batch, META_DURABLE, err);
+	meta_batch_fini(&batch);
+	buf_free(&key);
+	return rc;
+}
+
+/* A new generation forgets them: then all must be in metad, and on the disk. */
+static int apply_metas(struct work *w, struct us_err *err)
+{
+	int rc = meta_barrier(store_meta(w->store), err);
+
+	for (size_t i = 0; rc == 0 && i < w->s.n_metas; i++)
+		rc = apply_meta(w, &w->s.metas[i], err);
+	if (rc == 0 && w->s.n_metas)
+		rc = read_row(w, err);
+	return rc;
+}
+
+/* ---- one mailbox --------------------------------------------------------------------------------- */
+
+static void tell_damage(struct work *w)
+{
+	const struct salvage *s = &w->s;
+
+	w->report->damaged = s->damaged;
+	w->report->changed |= s->damaged;
+	if (s->base_lost)
+		reconstruct_tell(w, ": failed to read index header");
+	if (s->bad_records)
+		reconstruct_tell(w, ": %u damaged records in the index", s->bad_records);
+	if (s->bad_frames)
+		reconstruct_tell(w, ": journal damaged in %u places", s->bad_frames);
+	else if (s->damaged && !s->counters_are_newest && !s->base_lost)
+		reconstruct_tell(w, ": the end of the journal is lost");
+	if (s->bad_annots)
+		reconstruct_tell(w, ": annotations of %u messages are lost", s->bad_annots);
+	if (s->mended)
+		reconstruct_tell(w, ": %u flipped bits put right", s->mended);
+	else if (s->damaged && !s->base_lost && !s->bad_records && !s->bad_frames && !s->bad_annots)
+		reconstruct_tell(w, ": damaged");
+}
+
+static void tell_counters(struct work *w, const struct counters *counters)
+{
+	if (w->s.has_counters && w->s.counters.uidvalidity != w->row.uidvalidity) {
+		reconstruct_tell(w, ": wrong uidvalidity in its row, fixing (%u -> %u)",
+				 w->row.uidvalidity, counters->uidvalidity);
+		w->report->changed = true;
+	}
+	if (w->report->changed ||
+	    (!sums_differ(counters, &w->s.counters) && w->known_last == w->s.counters.last_uid))
 		return;
-	for (size_t i = 0; i < h.n_flags; i++)
-		if (!w->s.names.bit[i].name.ptr)
-			flag_names_set(&w->s.names, (unsigned)i, h.flags[i]);
-	w->s.counters.options = h.options;
+	reconstruct_tell(w, ": wrong sums over its messages");
+	w->report->changed = true;
+}
+
+/* A copy that is old is made new without a word: it is written behind the row's commit, and may be missed. */
+static void renew_hdr(struct work *w, const struct counters *counters)
+{
+	if (!w->has_hdr)
+		reconstruct_tell(w, ": mbox.hdr is missing or damaged");
+	if (!w->options->dry_run && (!w->has_hdr || w->hdr.row_version != w->row_version))
+		folder_write_hdr(w->store, w->dir, w->name, &w->s.names, counters);
+}
+
+static int read_everything(struct work *w, struct us_err *err)
+{
+	struct salvage_place place = {w->dir, &w->row.storeid, store_boot_tag(w->store),
+				      partition_epoch(w->partition), w->row_serial};
+
+	salvage_directory(&place, &w->s);
+	w->has_hdr = hdr_read(w->dir, w->pool, &w->hdr, NULL) == 0 &&
+		     storeid_cmp(&w->hdr.row.storeid, &w->row.storeid) == 0;
+	if (!w->has_hdr)
+		memset(&w->hdr, 0, sizeof(w->hdr));
+	return w->options->dry_run ? 0 : apply_metas(w, err);
 }
 
 static int work_on(struct work *w, struct us_err *err)
 {
 	struct counters counters;
-	int rc;
+	int rc = read_everything(w, err);
 
-	salvage_directory(w->dir, &w->row.storeid, &w->s);
-	borrow_from_hdr(w);
-	w->report->bad_records = w->s.bad_records;
-	w->report->index_was_bad = w->s.index_was_bad;
-	w->report->changed = w->s.index_was_bad;
-	w->last_uid = w->s.counters.last_uid;
-	if (w->s.n && w->s.records[w->s.n - 1].uid > w->last_uid)
-		w->last_uid = w->s.records[w->s.n - 1].uid;
-	rc = match_files(w, err);
 	if (rc < 0)
 		return rc;
-	if (w->s.index_was_bad)
-		(void)draw_modseq(w);
+	tell_damage(w);
+	if (w->s.names_lost) {
+		borrow_names(w);
+		clear_nameless(w);
+	}
+	find_last_uid(w);
+	rc = reconstruct_match(w, err);
+	if (rc < 0)
+		return rc;
+	if (w->s.damaged)
+		settle_annotations(w);
+	if (w->s.lost.n || !w->s.counters_are_newest)
+		(void)reconstruct_modseq(w);
 	count_again(w, &counters);
+	tell_counters(w, &counters);
 	w->report->records = (unsigned)w->s.n;
-	w->report->changed |= sums_differ(&counters, &w->s.counters);
-	return w->report->changed && !w->options->dry_run ? write_mailbox(w, &counters, err) : 0;
+	if (w->report->changed && !w->options->dry_run)
+		return write_mailbox(w, &counters, err);
+	renew_hdr(w, &counters);
+	return 0;
 }
 
-static int open_work(struct work *w, struct us_err *err)
+/* A name without a directory gets one, empty: whoever has a replica has the rest. */
+static int open_directory(struct work *w, struct us_err *err)
 {
-	int rc = mailbox_row_get(w->store, w->name, w->pool, &w->row, NULL, &w->row_serial, err);
+	int rc = read_row(w, err);
 
-	if (rc == 0 || (rc > 0 && !mailbox_row_is_real(&w->row)))
-		return us_fail(err, US_ENOENT, "Mailbox does not exist");
 	if (rc < 0)
 		return rc;
 	w->partition = store_partition(w->store, w->row.local_partition);
 	if (!w->partition)
 		return us_fail(err, US_ECONFIG, "no partition-%.*s is configured",
 			       SPAN_ARG(w->row.local_partition));
+	if (partition_is_poisoned(w->partition))
+		return us_fail(err, US_EIO, "partition %s is poisoned after a failed sync",
+			       w->partition->name);
 	rc = partition_open_mailbox(w->partition, &w->row.storeid, &w->dir, err);
-	if (rc ==
-	    US_ENOENT) /* a name without a directory: make it, empty; the replica has the rest */
+	if (rc == US_ENOENT && !w->options->dry_run)
 		rc = partition_make_mailbox(w->partition, &w->row.storeid, &w->dir, err);
-	if (rc == 0)
-		rc = io_open(NULL, w->dir, "mbox.lk", O_RDWR | O_CREAT, 0600, &w->lock, err);
+	return rc;
+}
+
+static int lock_mailbox(struct work *w, struct us_err *err)
+{
+	int rc = io_open(NULL, w->dir, "mbox.lk", O_RDWR | O_CREAT, 0600, &w->lock, err);
+
 	return rc < 0 ? rc
 		      : lock_take(w->lock, LOCK_EXCLUSIVE, store_config(w->store)->lock_wait_ms,
 				  err);
+}
+
+/* Reading all messages can take minutes: the mailbox is not locked for it. */
+static void read_ahead(struct work *w)
+{
+	if (!w->options->check_guids || open_directory(w, NULL) < 0)
+		return;
+	reconstruct_read_messages(w);
+	io_close(&w->dir);
 }
 
 int reconstruct_mailbox(struct store *store, struct span name,
@@ -418,12 +470,17 @@ int reconstruct_mailbox(struct store *store, struct span name,
 
 	memset(report, 0, sizeof(*report));
 	w.pool = pool_new();
+	read_ahead(&w);
 	rc = store_lock_namespace(store, name, STORE_SHARED, &namespace_lock, err);
 	if (rc == 0)
-		rc = open_work(&w, err);
+		rc = open_directory(&w, err);
+	if (rc == 0)
+		rc = lock_mailbox(&w, err);
 	if (rc == 0)
 		rc = work_on(&w, err);
 	salvage_fini(&w.s);
+	free(w.sums.items);
+	free(w.steps);
 	io_close(&w.lock);
 	io_close(&w.dir);
 	store_unlock_namespace(&namespace_lock);

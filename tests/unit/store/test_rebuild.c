@@ -30,9 +30,10 @@ static void lose_metadata(struct rig *rig)
 static unsigned rebuild(struct rig *rig)
 {
 	struct us_err err;
+	struct rebuild_options options = {0};
 	unsigned n = 0;
 
-	assert_ok(reconstruct_rows(rig->store, &n, &err), &err);
+	assert_ok(rebuild_rows(rig->store, &options, &n, &err), &err);
 	return n;
 }
 
