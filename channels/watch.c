@@ -14,7 +14,7 @@ int watch_open(const struct channel *ch, int *out, struct us_err *err)
 
 	if (fd < 0)
 		return us_fail_errno(err, "inotify");
-	if (inotify_add_watch(fd, ch->dir, IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0) {
+	if (inotify_add_watch(fd, ch->dir, IN_MODIFY | IN_MOVED_TO) < 0) {
 		us_fail_errno(err, "watch %s", ch->dir);
 		close(fd);
 		return US_EIO;

@@ -90,6 +90,14 @@ static bool claim_oldest(const char *dir, struct synclog_batch *b)
 
 /* ---- the log itself ------------------------------------------------------------------------------ */
 
+/* A writer has made the file and waits for the lock: were it taken now, he would have to begin again, and again. */
+static bool is_empty(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_size == 0;
+}
+
 /* Rename under the writers' lock: who waits for it finds the name gone and opens a new file. */
 static int rename_log(const char *path, struct synclog_batch *b, uint64_t *generation,
 		      struct us_err *err)
@@ -98,9 +106,9 @@ static int rename_log(const char *path, struct synclog_batch *b, uint64_t *gener
 
 	if (rc < 0)
 		return rc;
-	if (!synclog_is_at(b->fd, path)) {
+	if (!synclog_is_at(b->fd, path) || is_empty(b->fd)) {
 		synclog_unlock(b->fd);
-		return 0; /* somebody else took it: look again later */
+		return 0; /* somebody else took it, or has not written yet: look again later */
 	}
 	if (flock(b->fd, LOCK_EX | LOCK_NB) < 0)
 		rc = us_fail_errno(err, "lock %s", b->path);

@@ -120,6 +120,38 @@ static void a_line_that_does_not_fit_leaves_nothing(void **state UNUSED)
 	synclog_writer_free(&w);
 }
 
+static void an_empty_log_is_left_to_its_writer(void **state UNUSED)
+{
+	struct synclog_batch batch;
+	struct us_err err;
+	char path[80];
+	int fd = -1;
+
+	snprintf(path, sizeof(path), "%s/log", dir);
+	assert_ok(io_open(NULL, AT_FDCWD, path, O_WRONLY | O_CREAT, 0640, &fd, &err), &err);
+	assert_int_equal(synclog_take(dir, NULL, 1000, &batch, &err), 0);
+	assert_int_equal(access(path, F_OK), 0);
+	io_close(&fd);
+}
+
+/* A reader that looks all the time, as one does that inotify wakes, must not make a writer give up. */
+static void an_eager_reader_keeps_no_writer_out(void **state UNUSED)
+{
+	struct synclog_writer *w = synclog_writer_new(dir, NULL);
+	pid_t reader = fork();
+
+	while (reader == 0) {
+		struct synclog_batch batch;
+		if (synclog_take(dir, NULL, 1000, &batch, NULL) > 0)
+			(void)synclog_done(&batch, NULL);
+	}
+	for (int i = 0; i < 20000; i++)
+		append_line(w, "USER a\n");
+	kill(reader, SIGKILL);
+	waitpid(reader, NULL, 0);
+	synclog_writer_free(&w);
+}
+
 static void a_large_log_is_not_read(void **state UNUSED)
 {
 	struct synclog_writer *w = synclog_writer_new(dir, NULL);
@@ -212,6 +244,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_a_dead_reader_left_comes_first, make_dir,
 						remove_dir),
 		cmocka_unit_test_setup_teardown(a_line_that_does_not_fit_leaves_nothing, make_dir,
+						remove_dir),
+		cmocka_unit_test_setup_teardown(an_empty_log_is_left_to_its_writer, make_dir,
+						remove_dir),
+		cmocka_unit_test_setup_teardown(an_eager_reader_keeps_no_writer_out, make_dir,
 						remove_dir),
 		cmocka_unit_test_setup_teardown(a_large_log_is_not_read, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(no_line_is_lost, make_dir, remove_dir),
