@@ -26,12 +26,20 @@ static bool same_type(struct span a, struct span b)
 	return span_eq(a.len ? a : plain, b.len ? b : plain);
 }
 
+/* A Cyrus that makes a mailbox gives it the new kind of UIDL, and takes what the command says only with its first message. */
+static bool same_options(const struct state_mailbox *local, const struct state_mailbox *replica)
+{
+	uint32_t differ = local->options ^ replica->options;
+
+	return !(local->last_uid ? differ : differ & ~(uint32_t)MAILBOX_OPTION_POP3_NEW_UIDL);
+}
+
 static bool same_counters(const struct state_mailbox *a, const struct state_mailbox *b)
 {
 	return a->last_uid == b->last_uid && a->highestmodseq == b->highestmodseq &&
 	       a->uidvalidity == b->uidvalidity && a->recentuid == b->recentuid &&
 	       a->recenttime == b->recenttime && a->pop3_last_login == b->pop3_last_login &&
-	       a->pop3_show_after == b->pop3_show_after && a->options == b->options;
+	       a->pop3_show_after == b->pop3_show_after && same_options(a, b);
 }
 
 /* A modseq that one side does not say, or does not count, is no difference. */

@@ -67,6 +67,7 @@ static void every_compared_field_counts(void **state UNUSED)
 	CHANGE(a.pop3_last_login++);
 	CHANGE(a.pop3_show_after++);
 	CHANGE(a.options ^= MAILBOX_OPTION_SHARED_SEEN);
+	CHANGE(a.options ^= MAILBOX_OPTION_POP3_NEW_UIDL);
 	CHANGE(a.foldermodseq++);
 	CHANGE(a.acl = SPAN_LIT("bob\tlr\t"));
 	CHANGE(a.mboxtype = SPAN_LIT("f"));
@@ -121,6 +122,18 @@ static void a_point_on_the_way_is_never_the_end(void **state UNUSED)
 	decide_mailbox(&a, &b, MAILBOX_ALL_SURE, &options, MAILBOX_FIRST | MAILBOX_ON_THE_WAY, &d);
 	assert_int_equal(d.step, MAILBOX_SEND);
 	assert_false(d.header.has_since);
+}
+
+static void an_empty_mailbox_has_no_kind_of_uidl(void **state UNUSED)
+{
+	struct state_mailbox a = mailbox("x", "user.bob"), b;
+
+	a.last_uid = 0;
+	b = a;
+	a.options ^= MAILBOX_OPTION_POP3_NEW_UIDL;
+	assert_int_equal(decided(&a, &b, true, false).step, MAILBOX_SAME);
+	a.options ^= MAILBOX_OPTION_SHARED_SEEN;
+	assert_int_equal(decided(&a, &b, true, false).step, MAILBOX_SEND);
 }
 
 static void what_was_not_sent_is_not_forgotten(void **state UNUSED)
@@ -246,6 +259,7 @@ int main(void)
 		cmocka_unit_test(modseqs_of_features_count_where_those_are_on),
 		cmocka_unit_test(sums_are_counted_before_they_are_believed),
 		cmocka_unit_test(a_point_on_the_way_is_never_the_end),
+		cmocka_unit_test(an_empty_mailbox_has_no_kind_of_uidl),
 		cmocka_unit_test(what_was_not_sent_is_not_forgotten),
 		cmocka_unit_test(a_guess_of_the_replica_hides_no_change),
 		cmocka_unit_test(a_delta_is_what_changed_and_what_is_new),
