@@ -23,6 +23,11 @@ from lib.store import Endpoint, _Reader
 PROGRAMS = {"sync_client": "sync_client/sync_client", "store_do": "tests/progs/store_do"}
 
 
+def port_of(server):
+    """Where csync is, of a master of ours or a real Cyrus."""
+    return server.port if isinstance(server, Replica) else server.csync_port
+
+
 class Site(Replica):
     def __init__(self, root, name="a", to=None, imapd=None, chain=False, programs=None, **more):
         self.name = name
@@ -31,7 +36,7 @@ class Site(Replica):
                    "sync_log": bool(channels), "sync_log_chain": chain}
         for channel, other in channels.items():
             prefix = channel + "_" if channel else ""
-            options.update({prefix + "sync_host": "127.0.0.1", prefix + "sync_port": other.port,
+            options.update({prefix + "sync_host": "127.0.0.1", prefix + "sync_port": port_of(other),
                             prefix + "sync_authname": ADMIN, prefix + "sync_password": PASSWORD})
         if channels:
             options["sync_log_channels"] = " ".join(channel or '""' for channel in channels)
@@ -173,9 +178,9 @@ class Page:
 
 
 def read(site, users, shared=()):
-    """A lib.store.Store of these users and shared mailboxes, without IMAP."""
+    """A lib.store.Store of these users and shared mailboxes of a site or a peer, without IMAP."""
     with site.csync() as csync, site.csync(sieve=False) as plain:
-        reader = _Reader(Endpoint(site.name, site.address, None, ADMIN, PASSWORD), csync, plain, None)
+        reader = _Reader(Endpoint(site.name, ("127.0.0.1", port_of(site)), None, ADMIN, PASSWORD), csync, plain, None)
         for user in users:
             reader.read_user(user)
         for name in shared:

@@ -84,7 +84,8 @@ static void put_acl(const struct words *w, struct buf *acl)
 
 static int do_create(struct store *store, const struct words *w, struct us_err *err)
 {
-	struct folder_create options = {.acl = SPAN_LIT("anyone\tlrs\t")};
+	struct folder_create options = {.acl = SPAN_LIT("anyone\tlrs\t"),
+					.options = MAILBOX_OPTION_POP3_NEW_UIDL};
 	struct buf acl = BUF_INIT;
 	int rc;
 
