@@ -33,7 +33,7 @@ static void prepare(struct rig *rig)
 	assert_ok(commit_begin(m, &c, &err), &err);
 	assert_ok(commit_flag_bit(c, SPAN_LIT("work"), &bit, &err), &err);
 	r = *view_find(&m->view, 1);
-	r.user_flags[bit / 8] |= (uint8_t)(1u << bit % 8);
+	record_set_user_flag(&r, bit, true);
 	r.modseq = commit_modseq(c);
 	assert_ok(commit_put(c, &r, &err), &err);
 	assert_ok(commit_annotate(c, 1, SPAN_LIT("/comment"), SPAN_LIT(""), SPAN_LIT("old"),
