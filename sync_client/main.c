@@ -117,7 +117,8 @@ int main(int argc, char **argv)
 	} else {
 		if (p.detached >= 0) {
 			process_detached(&p.detached, 0);
-			(void)process_null_stdio(0, NULL); /* whoever reads what we say would wait for ever */
+			(void)process_null_stdio(
+				0, NULL); /* whoever reads what we say would wait for ever */
 		}
 		status = run(&p);
 	}
