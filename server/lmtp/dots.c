@@ -37,12 +37,30 @@ static void take_text(struct dots *d, struct cursor *c, struct buf *out)
 		buf_add(out, "\r\n", 2); /* a bare LF: the line ends, but none begins */
 }
 
+/* At the start of a line: what most mail is made of, whole lines that go through as they are, in one piece. */
+static bool take_lines(struct cursor *c, struct buf *out)
+{
+	const char *from = c->at, *to = from;
+
+	while (to < c->end && *to != '.') {
+		const char *lf = memchr(to, '\n', (size_t)(c->end - to));
+		if (!lf || lf == to || memchr(to, '\r', (size_t)(lf - to)) != lf - 1)
+			break;
+		to = lf + 1;
+	}
+	buf_add(out, from, (size_t)(to - from));
+	c->at = to;
+	return to != from;
+}
+
 static void step(struct dots *d, struct cursor *c, struct buf *out)
 {
 	char byte = *c->at;
 
 	switch (d->state) {
 	case DOTS_START:
+		if (take_lines(c, out))
+			break;
 		d->state = byte == '.' ? DOTS_DOT : DOTS_TEXT;
 		c->at += byte == '.';
 		break;
