@@ -373,6 +373,7 @@ static void publish_all(struct commit_end *list, size_t n)
 {
 	EACH_ALIVE (e, list, n)
 		publish(e->commit);
+	pass_point(FP("store.commit.meta"));
 	commit_meta_halves(list, n);
 	for (size_t i = 0; i < n; i++)
 		if (list[i].commit)
