@@ -75,6 +75,15 @@ static struct span target(const struct tree *tree, struct span name)
 				   SPAN_ARG(span_from(name, tree->from.len))));
 }
 
+/* Who may not look it up is not told that it is there. */
+static int exists(struct imap_session *s, struct span name, const struct mailbox_row *row,
+		  struct us_err *err)
+{
+	if (host_rights(s->host, s->identity, name, row->acl) & ACL_LOOKUP)
+		return us_fail(err, US_EEXIST, "%.*s exists", SPAN_ARG(name));
+	return us_fail(err, US_EPERM, "%.*s exists, which he may not know", SPAN_ARG(name));
+}
+
 /* Nothing is renamed if one of them could not be. */
 static int check_targets(struct tree *tree, struct us_err *err)
 {
@@ -124,8 +133,9 @@ static void tell(struct imap_session *s, struct span from, struct span to)
 	stream_write_str(s->out, "* OK rename ");
 	reply_text(s->out, buf_span(&line));
 	stream_write_str(s->out, "\r\n");
-	log_event(LOG_NOTICE, "imap.mailbox.renamed", LF_TEXT("Rename:"), LF_SPAN("from", from),
-		  LF_SPAN("to", to));
+	buf_clear(&line);
+	buf_printf(&line, "Rename: %.*s -> %.*s", SPAN_ARG(from), SPAN_ARG(to));
+	log_event(LOG_NOTICE, "imap.mailbox.renamed", LF_TEXT(line.data));
 	buf_free(&line);
 }
 
@@ -253,7 +263,7 @@ static int check_free(struct imap_session *s, struct span to, struct us_err *err
 	if (rc == 0)
 		rc = mailbox_row_get(s->host->store, to, s->pool, &row, NULL, NULL, err);
 	if (rc > 0 && mailbox_row_is_real(&row))
-		return us_fail(err, US_EEXIST, "it exists");
+		return exists(s, to, &row, err);
 	return rc < 0 ? rc : access_may_create(s, to, err);
 }
 

@@ -24,7 +24,8 @@ void grants_put(struct meta_batch *batch, struct span name, struct span acl)
 	/* What is deleted belongs to nobody who is not an administrator. */
 	if (mboxname_in_user_tree(name) && mboxname_owner(name, NULL, &owner))
 		while (acl_next(&acl, &identifier, &rights)) {
-			if (identifier.ptr[0] == '-' || span_eq(identifier, buf_span(&owner)))
+			if (identifier.ptr[0] == '-' || !span_find(rights, 'l') ||
+			    span_eq(identifier, buf_span(&owner)))
 				continue;
 			buf_clear(&key);
 			add_key(identifier, name, &key);
@@ -32,6 +33,16 @@ void grants_put(struct meta_batch *batch, struct span name, struct span acl)
 		}
 	buf_free(&owner);
 	buf_free(&key);
+}
+
+bool grants_lookup(struct span acl, struct span identifier)
+{
+	struct span id, rights;
+
+	while (acl_next(&acl, &id, &rights))
+		if (span_eq(id, identifier) && span_find(rights, 'l'))
+			return true;
+	return false;
 }
 
 struct lister {

@@ -233,6 +233,11 @@ def test_rename_takes_children_along(s):
         assert lines(reply) == ["* OK rename a/b z/y", "* OK rename a/b/c z/y/c"]
         assert set(listed(c)) == {"INBOX", "a", "z", "z/y", "z/y/c"}
         assert status(c, "z/y") == before
+        assert any("Rename: user.alice.a.b -> user.alice.z.y " in line for line in s.log())
+        with s.imap("bob") as other:    # what he may not see is no answer to a guess either
+            other.ok("CREATE mine")
+            for name in ("z", "nosuch"):
+                assert other.command(f'RENAME mine "Other Users/alice/{name}"').code == ["NOPERM"]
         c.ok("CREATE q/c")
         assert c.command("RENAME z/y q").code == ["ALREADYEXISTS"]
         assert set(listed(c)) == {"INBOX", "a", "z", "z/y", "z/y/c", "q", "q/c"}
@@ -558,6 +563,28 @@ def test_literals_as_names(s):
         c.ok("CREATE", Literal(b'quote"back\\slash'))
         assert 'quote"back\\slash' in listed(c)
         c.select('quote"back\\slash')
+
+
+def test_a_disk_that_fails_is_an_answer(s):
+    """NO, with a code that says whether to try again; nothing was made, and the session goes on."""
+    with s.imap("alice") as c:
+        s.failpoints.record()
+        c.ok("CREATE first")
+        points = [name for name in s.failpoints.hits() if name.startswith("store.")]
+        s.failpoints.record(False)
+        refused = 0
+        for number, point in enumerate(points):
+            s.failpoints.arm(point, "enospc")
+            reply = c.command("CREATE", f"x{number}")
+            s.failpoints.disarm()
+            assert reply.status in ("OK", "NO")
+            if reply.status == "NO":
+                refused += 1
+                assert reply.code == ["UNAVAILABLE"] and reply.text == "System I/O error", point
+                assert f"x{number}" not in listed(c)
+        assert refused > 2
+        assert c.ok("NOOP").status == "OK"
+    s.expect("imap.command.failed|No space left")
 
 
 # ---- deaths -------------------------------------------------------------------------------------------------------------

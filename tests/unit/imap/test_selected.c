@@ -354,6 +354,23 @@ static void others_have_their_own_seen(void **state)
 	free(c);
 }
 
+static void seen_can_be_shared(void **state)
+{
+	struct rig *rig = *state;
+	struct folder_create options = {.acl = SPAN_LIT("bob\tlrswipkxtecdan\t"),
+					.options = MAILBOX_OPTION_SHARED_SEEN};
+	struct desk alice;
+	struct us_err err;
+
+	assert_ok(folder_create(rig->store, SPAN_LIT(BOX), &options, &err), &err);
+	rig_append(rig, BOX, MESSAGE, FLAG_SEEN);
+	desk_open(&alice, rig, "alice");
+	desk_select(&alice, false);
+	assert_true(alice.sel->own_seen);
+	assert_int_equal(selected_first_unseen(alice.sel), 0);
+	desk_close(&alice);
+}
+
 /* ---- sets, the bell, the end ------------------------------------------------------------------------- */
 
 static struct token_set set_of(struct pool *pool, const char *text)
@@ -495,6 +512,7 @@ int main(void)
 		WITH_RIG(what_went_without_a_trace_is_told),
 		WITH_RIG(a_message_is_recent_once),
 		WITH_RIG(others_have_their_own_seen),
+		WITH_RIG(seen_can_be_shared),
 		WITH_RIG(sets_are_resolved_by_what_was_told),
 		WITH_RIG(own_changes_are_no_news),
 		WITH_RIG(the_bell_rings_for_a_commit),

@@ -54,6 +54,8 @@ static void grants_follow_acls(void **state)
 	set_acl(rig, "user.bob.b", "bob\tlrs\teve\tlr\tanyone\tl\t-mal\tr\t");
 	set_acl(rig, "user.bob", "bob\tlrs\teve\tp\t");
 	set_acl(rig, "pub", "eve\tl\t");
+	check(rig, "eve", "user.", "user.bob.b"); /* to post is not to look up */
+	set_acl(rig, "user.bob", "bob\tlrs\teve\tpl\t");
 	check(rig, "eve", "user.", "user.bob user.bob.b");
 	check(rig, "eve", "user.bob.", "user.bob.b");
 	check(rig, "eve", "user.x", "");
