@@ -213,22 +213,25 @@ static bool is_in_range(const struct search_node *args, int64_t x)
 	return x >= args->range.from && x < args->range.to;
 }
 
-/* By the writer's calendar. The record keeps when that day began, but not in which zone, so the cache is asked. */
+/* INTERNALDATE, by the calendar in which we show it. */
+static int64_t received_day(const struct record *r)
+{
+	struct datetime when = {.time = record_internaldate(r)};
+
+	when.zone_s = datetime_local_zone(when.time);
+	return datetime_midnight(when);
+}
+
+/* By the writer's calendar. The record keeps when that day began, but not in which zone, so the cache is asked. What has no
+ * date was sent when it came, as in a Cyrus. */
 static int match_sent(const struct search_node *args, struct loaded *l, struct us_err *err)
 {
 	int rc = need_cache(l, err);
 
 	if (rc < 0)
 		return rc;
-	return is_in_range(args, l->cache.has_sent ? datetime_midnight(l->cache.sent) : 0);
-}
-
-static bool match_received(const struct search_node *args, const struct record *r)
-{
-	struct datetime when = {.time = record_internaldate(r)};
-
-	when.zone_s = datetime_local_zone(when.time);
-	return is_in_range(args, datetime_midnight(when));
+	return is_in_range(args, l->cache.has_sent ? datetime_midnight(l->cache.sent)
+						   : received_day(l->message->record));
 }
 
 /* ---- strings --------------------------------------------------------------------------------------- */
@@ -348,7 +351,7 @@ static int match_key(struct search_program *p, const struct node *node, struct l
 	case SEARCH_SIZE:
 		return is_in_range(node->args, (int64_t)m->record->size);
 	case SEARCH_RECEIVED:
-		return match_received(node->args, m->record);
+		return is_in_range(node->args, received_day(m->record));
 	case SEARCH_SENT:
 		return match_sent(node->args, l, err);
 	case SEARCH_FIELD:

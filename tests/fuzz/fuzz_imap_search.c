@@ -142,8 +142,9 @@ static bool key_matches(const struct plain *p, const struct search_node *node)
 	case SEARCH_RECEIVED:
 		return is_in(node, 86400); /* the second of January 1970 */
 	case SEARCH_SENT:
-		(void)datetime_parse_mail(m->tree->root->envelope->date, &sent);
-		return is_in(node, datetime_midnight(sent));
+		return is_in(node, datetime_parse_mail(m->tree->root->envelope->date, &sent)
+					   ? datetime_midnight(sent)
+					   : 86400);
 	case SEARCH_FIELD:
 	case SEARCH_BODY:
 	case SEARCH_TEXT:

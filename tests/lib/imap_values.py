@@ -30,7 +30,7 @@ class Response:
 STATUS = ("OK", "NO", "BAD", "BYE", "PREAUTH")
 _LITERAL_END = re.compile(rb"~?\{(\d+)\}$")
 _LITERAL = re.compile(rb"~?\{(\d+)\}\r\n")
-_QUOTED = re.compile(rb'"((?:[\x01-\x09\x0b\x0c\x0e-\x1f !#-\x5b\x5d-\x7e]|\\["\\])*)"')
+_QUOTED = re.compile(rb'"((?:[\x01-\x09\x0b\x0c\x0e-\x1f !#-\x5b\x5d-\x7f]|\\["\\])*)"')
 _SECTION = re.compile(rb'(?:BODY|BINARY|BINARY\.SIZE)\[(?:[^\]"\r\n]|"(?:[^"\\]|\\.)*")*\](?:<\d+>)?', re.I)
 _ATOM = re.compile(rb'\\\*|\\?[^\x00-\x20\x7f-\xff(){%*"\\]+')
 _CODE_ATOM = re.compile(rb'\\\*|\\?[^\x00-\x20\x7f-\xff(){%*"\\\]]+')

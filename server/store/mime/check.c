@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "server/store/mime/field.h"
+
 static const char *const texts[MIME_FAULTS] = {
 	[MIME_FAULT_NUL] = "Message contains NUL characters",
 	[MIME_FAULT_BARE_LF] = "Message contains bare newlines",
@@ -20,9 +22,10 @@ static void note(struct mime_faults *f, enum mime_fault fault, size_t offset)
 	f->offset[fault] = offset;
 }
 
+/* As in a Cyrus, and for whoever reads the header afterwards (field.h), CRs more or less do not matter. */
 static bool is_blank_line(struct span line)
 {
-	return span_is(line, "\r\n") || span_is(line, "\n");
+	return mime_blank_line(line) > 0;
 }
 
 /* A name without blanks and its colon, or the continuation of a field. A byte above 127 is a fault of its

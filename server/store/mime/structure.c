@@ -33,6 +33,7 @@
 struct frame {
 	struct mime_part *part;
 	uint64_t lines_before; /* LFs in front of the part's body */
+	size_t closed_at;      /* behind its closing delimiter's line; 0: that has not come */
 };
 
 struct scanner {
@@ -200,7 +201,7 @@ static void read_header(struct scanner *s, struct mime_part *part, bool is_messa
 static void push_frame(struct scanner *s, struct mime_part *part)
 {
 	us_grow(&s->frames, s->n_frames, &s->cap_frames, sizeof(*s->frames));
-	s->frames[s->n_frames++] = (struct frame){part, s->lines};
+	s->frames[s->n_frames++] = (struct frame){part, s->lines, 0};
 	s->n_containers += is_container(part);
 }
 
@@ -309,17 +310,28 @@ static void open_rest(struct scanner *s, struct mime_part *parent)
 	skip_to_end(s);
 }
 
+/* Of the line end in front of the delimiter at s->at, what belongs to the delimiter (RFC 2046, section 5.1.1). The
+ * one behind a closing delimiter stays with the multipart that was closed. By the letter it would not, but Cyrus and
+ * Dovecot both have it so, and what a client has learnt of a forwarded message's size must hold when another server takes
+ * over. */
+static size_t line_end_of_delimiter(const struct scanner *s)
+{
+	return s->frames[s->n_frames - 1].closed_at == s->at ? 0 : line_end_before(s->text, s->at);
+}
+
 /* The line of `len` bytes at s->at is a delimiter. */
 static void pass_delimiter(struct scanner *s, size_t len, size_t index, size_t frame, bool closes)
 {
-	size_t line_end = line_end_before(s->text, s->at);
+	size_t line_end = line_end_of_delimiter(s);
 
 	close_frames(s, frame + 1, s->at - line_end, s->lines - (line_end > 0));
 	mime_boundaries_truncate(&s->boundaries, closes ? index : index + 1);
 	s->at += len;
 	s->lines += s->text.ptr[s->at - 1] == '\n';
-	if (closes)
+	if (closes) {
+		s->frames[frame].closed_at = s->at;
 		return;
+	}
 	if (s->tree->n_parts >= s->tree->limits.parts)
 		open_rest(s, s->frames[frame].part);
 	else

@@ -85,7 +85,8 @@ struct mime_part {
 	struct mime_part *parent, *first_child, *last_child, *next;
 
 	/* From the start of the message. A header includes its blank line. A body does not include the
-	 * line end that belongs to the boundary after it (RFC 2046, section 5.1.1). */
+	 * line end that belongs to the boundary after it (RFC 2046, section 5.1.1); that of a multipart which
+	 * ends with its closing delimiter includes the line end behind it, as in Cyrus and Dovecot. */
 	uint64_t header_offset, header_size;
 	uint64_t body_offset, body_size, body_lines;
 

@@ -62,6 +62,7 @@ static void faults_are_found_where_they_are(void **state UNUSED)
 		{M(""), {-1, -1, -1, -1, 0, -1}, MIME_FAULTS, MIME_FAULTS},
 		{M("A: b\r\n\r\na\rb\r\n"), {-1, -1, -1, -1, -1, 9}, MIME_FAULTS, MIME_FAULTS},
 		{M("A: b\r\n\r\na\r\r\n"), {-1, -1, -1, -1, -1, 9}, MIME_FAULTS, MIME_FAULTS},
+		{M("A: b\r\r\n\r\r\nhi\r\n"), {-1, -1, -1, -1, -1, 4}, MIME_FAULTS, MIME_FAULTS},
 		{M("A: b\r\n\r\na\r"), {-1, -1, -1, -1, -1, 9}, MIME_FAULTS, MIME_FAULTS},
 		{M("\xe9 x\n\0"), {4, 3, 0, 0, 5, -1}, MIME_FAULT_NUL, MIME_FAULT_NUL},
 		{M("\xe9 x\n\r\n"), {-1, 3, 0, 0, -1, -1}, MIME_FAULT_BARE_LF, MIME_FAULT_BARE_LF},

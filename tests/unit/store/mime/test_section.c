@@ -67,7 +67,7 @@ static void sections_of_nested_parts(void **state UNUSED)
 		{"3.header.fields",
 		 "Subject: three\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"},
 		{"3.TEXT", "--b\r\n\r\n3.1\r\n--b\r\nContent-Type: application/octet-stream\r\n\r\n"
-			   "3.2\r\n--b--"},
+			   "3.2\r\n--b--\r\n"},
 		{"3.MIME", "Content-Type: message/rfc822\r\n\r\n"},
 		{"3.1", "3.1"},
 		{"3.2", "3.2"},
@@ -126,6 +126,34 @@ static void a_message_without_parts_has_part_one(void **state UNUSED)
 			ARRAY_SIZE(forward));
 }
 
+/* The line end behind a closing delimiter is the multipart's; behind an epilogue it is the outer delimiter's. */
+static void a_multipart_ends_with_its_closing_line(void **state UNUSED)
+{
+	static const struct row rows[] = {
+		{"1", "--b\r\nContent-Type: multipart/mixed; "
+		      "boundary=c\r\n\r\n--c\r\n\r\nx\r\n--c--\r\n--b--\r\n"},
+		{"1.1", "--c\r\n\r\nx\r\n--c--\r\n"},
+		{"1.1.1", "x"},
+		{"2", "--b\r\n\r\ny\r\n--b--\r\nbye"},
+		{"3", "--b\r\n\r\nz\r\n--b--\r\n"},
+		{"4", "--b\r\n\r\nnot closed"},
+		{"5", "last"},
+	};
+
+	assert_sections("Content-Type: multipart/mixed; boundary=a\r\n\r\n"
+			"--a\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+			"Content-Type: multipart/mixed; "
+			"boundary=c\r\n\r\n--c\r\n\r\nx\r\n--c--\r\n--b--\r\n"
+			"--a\r\nContent-Type: multipart/mixed; "
+			"boundary=b\r\n\r\n--b\r\n\r\ny\r\n--b--\r\nbye\r\n"
+			"--a\r\nContent-Type: multipart/mixed; "
+			"boundary=b\r\n\r\n--b\r\n\r\nz\r\n--b--\r\n\r\n"
+			"--a\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nnot "
+			"closed\r\n"
+			"--a\r\n\r\nlast\r\n--a--\r\n",
+			rows, ARRAY_SIZE(rows));
+}
+
 static void malformed_sections_are_refused(void **state UNUSED)
 {
 	static const char *const rows[] =
@@ -146,6 +174,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sections_of_nested_parts),
 		cmocka_unit_test(a_message_without_parts_has_part_one),
+		cmocka_unit_test(a_multipart_ends_with_its_closing_line),
 		cmocka_unit_test(malformed_sections_are_refused),
 	};
 
