@@ -45,10 +45,13 @@ static void print_mark(const struct info *info, const struct conf_option *o)
 		printf("(%s) ", o->since);
 }
 
+/* Sets of words are written one by one, so an empty set leaves no blank. */
 static void print_key(const struct info *info, enum conf_key key, const char *value)
 {
+	bool nothing = conf_option(key)->type == CONF_BITS && !*value;
+
 	print_mark(info, conf_option(key));
-	printf("%s: %s\n", conf_option(key)->name, value);
+	printf("%s:%s%s\n", conf_option(key)->name, nothing ? "" : " ", value);
 }
 
 static const char *default_text(enum conf_key key)
@@ -76,11 +79,31 @@ static bool differs_from_default(const struct conf *conf, enum conf_key key)
 	return differs;
 }
 
+/* Durations and sizes as the file has them: "60" stays "60", whatever it counts. But what is out of bounds is not what is
+ * in effect. */
+static bool is_shown_as_written(const struct conf *conf, enum conf_key key)
+{
+	enum conf_type type = conf_option(key)->type;
+	struct pool *pool = pool_new();
+	struct conf_value value;
+	bool as_written = (type == CONF_DURATION || type == CONF_SIZE) && conf_is_set(conf, key) &&
+			  conf_value_parse(key, span_of(conf_setting_text(conf, key)), pool, &value,
+					   NULL) == 0 &&
+			  !value.clamped;
+
+	pool_free(&pool);
+	return as_written;
+}
+
 static void print_value(const struct info *info, enum conf_key key)
 {
+	const struct conf *conf = info->tool.conf;
 	struct buf value = BUF_INIT;
 
-	conf_write(info->tool.conf, key, &value);
+	if (is_shown_as_written(conf, key))
+		buf_add_str(&value, conf_setting_text(conf, key));
+	else
+		conf_write(conf, key, &value);
 	print_key(info, key, value.len ? value.data : "");
 	buf_free(&value);
 }

@@ -50,6 +50,8 @@ bool conf_has_bit(const struct conf *conf, enum conf_key key, enum conf_bit bit)
 
 bool conf_is_set(const struct conf *conf,
 		 enum conf_key key); /* by the file, not only by the table */
+/* The value as the file writes it; NULL: the file does not set it. */
+const char *conf_setting_text(const struct conf *conf, enum conf_key key);
 /* Append the value as it could be written in a file; nothing if it is unset. */
 void conf_write(const struct conf *conf, enum conf_key key, struct buf *out);
 

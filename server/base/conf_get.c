@@ -67,6 +67,11 @@ bool conf_is_set(const struct conf *conf, enum conf_key key)
 	return conf->settings[key].from.key != NULL;
 }
 
+const char *conf_setting_text(const struct conf *conf, enum conf_key key)
+{
+	return conf_is_set(conf, key) ? conf->settings[key].from.text : NULL;
+}
+
 void conf_write(const struct conf *conf, enum conf_key key, struct buf *out)
 {
 	conf_value_write(key, &conf->settings[key].value, out);
