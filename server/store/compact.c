@@ -23,6 +23,7 @@
 #include "server/store/folder_private.h"
 #include "server/store/history.h"
 #include "server/store/mailbox_private.h"
+#include "server/store/message.h"
 #include "server/store/meta/meta.h"
 #include "server/store/partition.h"
 
@@ -159,6 +160,26 @@ int compact_create(int dir, const struct storeid *storeid, struct span uniqueid,
 	return generation_write(dir, &g, boot_tag, epoch, err);
 }
 
+/* ---- files of the unlinked ------------------------------------------------------------------------- */
+
+/* Whoever unlinked these may have died before he removed their files. The op is about to be forgotten: what is still there
+ * would stay for ever, or until an index that cannot be read brings it back. */
+static void remove_unlinked(struct mailbox *m, const struct op_unlink *op)
+{
+	uint32_t last = m->view.counters.last_uid, high = op->high < last ? op->high : last;
+
+	for (uint64_t uid = op->low; uid <= high; uid++) {
+		char name[16];
+		struct us_err err;
+		message_file_name((uint32_t)uid, name);
+		if (!view_find(&m->view, (uint32_t)uid) &&
+		    io_unlink(FP("store.compact.unlink"), m->dir, name, &err) < 0)
+			log_event(LOG_WARNING, "store.message.kept",
+				  LF_STR("mailbox", m->name.data), LF_NUM("uid", uid),
+				  LF_ERR(&err));
+	}
+}
+
 /* ---- flag history -------------------------------------------------------------------------------- */
 
 /* Replay the journal over the base once more, this time to see the steps. */
@@ -179,6 +200,8 @@ static int collect_history(struct mailbox *m, struct history *h, struct us_err *
 		const struct journal_op *op = NULL;
 		bool bad;
 		while (rc > 0 && (op = journal_op_next(frame, op, &bad))) {
+			if (op->kind == OP_UNLINK)
+				remove_unlinked(m, (const void *)op);
 			if (op->kind == OP_FLAGS || op->kind == OP_FLAGHIST)
 				history_note(h,
 					     view_find(&past, ((const struct op_flags *)op)->uid),
@@ -234,7 +257,6 @@ int compact(struct mailbox *m, struct us_err *err)
 	struct walker walker = {v, view_walk(v, 1)};
 	struct history history = {.ops = BUF_INIT};
 	struct generation g = {.storeid = m->row.storeid,
-			       .uniqueid = m->row.uniqueid,
 			       .number = v->base.header->generation + 1,
 			       .cache_number = v->base.header->cache_generation,
 			       .serial = v->at.serial,
@@ -252,6 +274,7 @@ int compact(struct mailbox *m, struct us_err *err)
 	if (rc == 0)
 		rc = collect_history(m, &history, err);
 	if (rc == 0) {
+		g.uniqueid = m->row.uniqueid; /* the row was read anew */
 		g.history = &history.ops;
 		g.n_history = history.n;
 		g.counters.last_repack = store_now();

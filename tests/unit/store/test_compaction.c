@@ -71,6 +71,58 @@ static void readers_keep_what_they_had_until_they_look(void **state)
 	mailbox_close(&reader);
 }
 
+static int unlink_last(struct rig *rig)
+{
+	struct mailbox *m = locked(rig);
+	struct commit *c;
+	struct us_err err;
+	int rc = commit_begin(m, &c, &err);
+
+	if (rc == 0)
+		rc = commit_unlink(c, 3, 3, &err);
+	if (rc == 0)
+		rc = commit_finish(&c, &err);
+	mailbox_close(&m);
+	return rc;
+}
+
+/* Between the commit and the removal of files somebody died. */
+static void files_of_the_unlinked_do_not_stay(void **state)
+{
+	static struct failpoint_page page;
+	struct rig *rig = *state;
+	struct mailbox *m;
+	struct stat st;
+	int status;
+	pid_t child;
+
+	rig_create(rig, "user.bob");
+	for (int i = 0; i < 3; i++)
+		rig_append(rig, "user.bob", MESSAGE, 0);
+	rig_flags(rig, "user.bob", 3, 0, true);
+	store_close(&rig->store);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		rig_open(rig);
+		failpoint_page_init(&page);
+		snprintf(page.name, sizeof(page.name), "store.commit.unlink");
+		page.action = FAILPOINT_KILL;
+		failpoint_use(&page);
+		_exit(unlink_last(rig) == 0 ? 0 : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status));
+	rig_open(rig);
+	m = rig_mailbox(rig, "user.bob");
+	assert_null(view_find(&m->view, 3));
+	assert_int_equal(fstatat(m->dir, "3.", &st, 0), 0);
+	compact_now(rig);
+	assert_int_equal(fstatat(m->dir, "3.", &st, 0), -1);
+	assert_int_equal(fstatat(m->dir, "2.", &st, 0), 0);
+	mailbox_close(&m);
+}
+
 static void only_one_generation_is_left(void **state)
 {
 	struct rig *rig = *state;
@@ -211,6 +263,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 	const struct CMUnitTest tests[] = {
 		T(readers_keep_what_they_had_until_they_look),
+		T(files_of_the_unlinked_do_not_stay),
 		T(only_one_generation_is_left),
 		T(a_lazy_half_that_was_lost_is_done_again),
 		T(compaction_forgets_nothing_metad_has_not_got),
