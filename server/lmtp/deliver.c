@@ -32,6 +32,7 @@ struct target {
 	unsigned copies;            /* recipients that mean it */
 	bool ignore_quota, allowed; /* allowed: the quota was asked */
 	struct mailbox *m;
+	bool kept; /* m was open already: it may be gone, and another of its name there */
 	struct commit *c;
 	struct meta_batch marks;
 	uint32_t uid; /* of the last copy */
@@ -124,6 +125,15 @@ static bool suppresses(const struct delivery *d, const struct mailbox *m)
 	       !(m->view.counters.options & MAILBOX_OPTION_DUP_DELIVER);
 }
 
+static int get_mailbox(struct lmtp_session *s, struct target *t)
+{
+	/* A second look goes to the store: what was kept has just been of no use. */
+	if (!t->allowed)
+		t->m = boxes_take(&s->boxes, buf_span(&t->name));
+	t->kept = t->m != NULL;
+	return t->m ? 0 : mailbox_open(s->host->store, buf_span(&t->name), &t->m, &t->err);
+}
+
 static void open_target(struct delivery *d, struct target *t)
 {
 	struct lmtp_session *s = d->s;
@@ -131,7 +141,7 @@ static void open_target(struct delivery *d, struct target *t)
 	int rc = 0;
 
 	if (!t->m)
-		rc = mailbox_open(s->host->store, buf_span(&t->name), &t->m, &t->err);
+		rc = get_mailbox(s, t);
 	for (unsigned i = 0; rc == 0 && !t->allowed && i < t->copies; i++)
 		rc = allowance_take(&s->envelope.allowances, s->host->store, buf_span(&t->name),
 				    size, s->options->strict_quota, t->ignore_quota, &t->err);
@@ -267,7 +277,17 @@ static void not_locked(struct target *t, const struct mailbox_locking *lock, boo
 {
 	t->rc = lock->rc;
 	t->err = lock->err;
-	t->settled = t->rc != US_ECHANGED && (t->rc != US_EBUSY || waited);
+	t->settled = t->rc != US_ECHANGED && (t->rc != US_EBUSY || waited) &&
+		     (t->rc != US_ENOENT || !t->kept);
+}
+
+/* Locked, it may be found to have another name: it is not the one that is meant any more. */
+static bool is_meant(struct target *t)
+{
+	if (span_eq(buf_span(&t->m->name), buf_span(&t->name)))
+		return true;
+	t->rc = us_fail(&t->err, US_ECHANGED, "%s was renamed", t->name.data);
+	return false;
 }
 
 static void fill_group(struct delivery *d, struct group *g, bool waited)
@@ -277,7 +297,7 @@ static void fill_group(struct delivery *d, struct group *g, bool waited)
 
 		if (g->locks[i].rc < 0)
 			not_locked(t, &g->locks[i], waited);
-		else
+		else if (is_meant(t))
 			settle(t, fill_target(d, t));
 		if (t->c) {
 			g->ending[g->n_ends] = t;
@@ -308,6 +328,17 @@ static void tell_group(struct delivery *d, struct group *g)
 			log_duplicates(d, g->targets[i]);
 }
 
+/* With a mailbox that is busy the next round goes on. */
+static void put_back(struct lmtp_session *s, struct target *t)
+{
+	if (t->rc == 0)
+		boxes_give(&s->boxes, t->m);
+	else if (t->rc != US_EBUSY)
+		mailbox_close(&t->m);
+	if (t->rc == 0)
+		t->m = NULL;
+}
+
 static void deliver_group(struct delivery *d, struct group *g, bool wait)
 {
 	for (size_t i = 0; i < g->n; i++)
@@ -319,8 +350,7 @@ static void deliver_group(struct delivery *d, struct group *g, bool wait)
 		mailbox_unlock(g->targets[i]->m);
 	tell_group(d, g);
 	for (size_t i = 0; i < g->n; i++)
-		if (g->targets[i]->rc != US_EBUSY) /* else the next round goes on with it */
-			mailbox_close(&g->targets[i]->m);
+		put_back(d->s, g->targets[i]);
 	g->n = g->n_ends = 0;
 }
 

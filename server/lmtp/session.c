@@ -319,6 +319,7 @@ static void end(struct lmtp_session *s, int rc, const struct us_err *err)
 		log_event(LOG_NOTICE, "lmtp.connection.lost", LF_ERR(err));
 	(void)stream_flush(s->stream, NULL); /* the last words; who is gone does not read them */
 	envelope_reset(&s->envelope);
+	boxes_close(&s->boxes);
 	lmtp_stages_free(&s->stages);
 	sasl_srv_free(&s->sasl);
 	stream_free(&s->stream);

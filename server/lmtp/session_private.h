@@ -3,6 +3,7 @@
 #define US_LMTP_SESSION_PRIVATE_H
 
 #include "server/base/stream.h"
+#include "server/lmtp/boxes.h"
 #include "server/lmtp/command.h"
 #include "server/lmtp/envelope.h"
 #include "server/lmtp/reply.h"
@@ -23,6 +24,7 @@ struct lmtp_session {
 	struct buf client;       /* the name he gave with LHLO */
 	struct envelope envelope;
 	struct lmtp_stages *stages;
+	struct boxes boxes;
 	unsigned messages; /* that came without a Message-ID, so far */
 };
 

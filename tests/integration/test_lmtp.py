@@ -518,6 +518,35 @@ def test_a_folder_that_vanishes_before_the_message(s):
     assert len(s.show("user.bob").live) == 1
 
 
+def test_mailboxes_that_are_kept_open(s):
+    """A connection keeps mailboxes open: what happens to them in between must not matter."""
+    s.do(*[f"create user.u{i}" for i in range(20)])
+    with s.lmtp() as c:
+        numbers = iter(range(100))
+
+        def send(*names):
+            replies = c.deliver("a@b", list(names), message(next(numbers)))
+            return [replies[n].code for n in names]
+        everybody = [f"u{i}" for i in range(20)] + ["bob", "eve", "bob+Work", "+shared"]
+        for _ in range(3):
+            assert set(send(*everybody)) == {250}
+        with s.lmtp() as other:    # somebody else appends
+            assert other.deliver("a@b", ["bob"], message("other"))["bob"].ok
+        s.do("compact user.bob", "expunge user.bob 1", "compact user.eve", "quota user.u1 MESSAGE 1")
+        assert send("bob", "eve", "u1", "u2") == [250, 250, 452, 250]
+        assert sorted(s.show("user.bob").live) == [2, 3, 4, 5] and len(s.show("user.eve").live) == 4
+        s.do("remove user.bob.Work.Deep", "rename user.bob.Work user.bob.Old")
+        assert send("bob+Work") == [250] and len(s.show("user.bob.Old").live) == 3    # there is no Work
+        s.do("create user.bob.Work bob lrswipkxtecdan anyone p", "remove user.eve", "create user.eve",
+             "remove shared.pub", "remove shared")
+        assert send("bob+Work", "eve", "+shared") == [250, 250, 550]
+        assert len(s.show("user.bob.Work").live) == len(s.show("user.eve").live) == 1
+        for line in ("MAIL FROM:<a@b>", "RCPT TO:<eve>", "RCPT TO:<bob>", "DATA"):
+            c.command(line)
+        s.do("remove user.eve")
+        assert [r.code for r in c.data(message("last"), 2)] == [550, 250]
+
+
 # ---- who may come -----------------------------------------------------------------------------------------
 
 def test_authentication(make):
