@@ -268,3 +268,36 @@ def test_which_mailboxes_are_done(filled):
     # Of a mailbox that does not exist Cyrus says nothing, and succeeds.
     assert bench.tool("reconstruct", "user/nosuch").returncode == 65
     assert peer.tool("reconstruct", "user/nosuch").returncode == 0
+
+
+# ---- the small ones --------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("args", [["-u", "bob"], ["-U", "bob"], ["-v", "bob"], ["-m", "user.bob"], ["-m", "user.bob.My Folder"],
+                                  ["-M", "user.bob"], ["-q", 'a"b'], ["-n", "user.bob"], ["-s", "bob", "id"],
+                                  ["-b", "bob", "user.amy"], ["USER bob"]])
+def test_synclog_writes_the_same_line(roots, cyrus_tree, args):
+    from lib.cyrus_peer import CyrusPeer
+    bench, peer = Bench(roots()), CyrusPeer(roots(), cyrus_tree, imapd={"sync_log": True})
+    bench.ok("cyr_synclog", *args)
+    peer.tool("cyr_synclog", *args)
+    assert (bench.root / "conf/sync/log").read_text() == (peer.root / "conf/sync/log").read_text()
+
+
+def test_buildinfo_has_their_keys(roots, cyrus_tree):
+    from lib.cyrus_peer import CyrusPeer
+    bench, peer = Bench(roots()), CyrusPeer(roots(), cyrus_tree)
+    ours, theirs = json.loads(bench.ok("cyr_buildinfo")), json.loads(peer.tool("cyr_buildinfo").stdout)
+    assert ours.pop("version")    # newer Cyruses have it
+    assert {k: list(v) for k, v in ours.items()} == {k: list(v) for k, v in theirs.items()}
+    flat = peer.tool("cyr_buildinfo", "flat").stdout.splitlines()
+    assert [key(line).split("=")[0] for line in bench.ok("cyr_buildinfo", "flat").splitlines()][:-1] == \
+        [key(line).split("=")[0] for line in flat]
+
+
+@pytest.mark.parametrize("program, args", [("cyr_synclog", ()), ("cyr_synclog", ("-m",)), ("cyr_synclog", ("-z",)),
+                                           ("ctl_cyrusdb", ()), ("ctl_cyrusdb", ("-c", "-r")), ("ctl_cyrusdb", ("-z",)),
+                                           ("cyr_buildinfo", ("xml",)), ("cyr_buildinfo", ("-x",)), ("sync_reset", ("-x",))])
+def test_statuses_of_the_small_ones(roots, cyrus_tree, program, args):
+    from lib.cyrus_peer import CyrusPeer
+    bench, peer = Bench(roots()), CyrusPeer(roots(), cyrus_tree)
+    assert bench.tool(program, *args).returncode == peer.tool(program, *args, check=False).returncode

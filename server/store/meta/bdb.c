@@ -294,10 +294,15 @@ int bdb_checkpoint(struct bdb *b, bool force, struct us_err *err)
 void bdb_stat(struct bdb *b, struct buf *out)
 {
 	DB_LOG_STAT *log;
+	DB_TXN_STAT *txn;
 
 	if (b->env->log_stat(b->env, &log, 0) != 0)
 		return;
 	buf_printf(out, "log_file=%u\nlog_flushes=%llu\nlog_mib=%llu\n", log->st_cur_file,
 		   (unsigned long long)log->st_scount, (unsigned long long)log->st_w_mbytes);
 	free(log);
+	if (b->env->txn_stat(b->env, &txn, 0) != 0)
+		return;
+	buf_printf(out, "checkpoint=%u/%u\n", txn->st_last_ckp.file, txn->st_last_ckp.offset);
+	free(txn);
 }
