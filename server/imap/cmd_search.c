@@ -3,6 +3,7 @@
  * A message whose file or cache cannot be read is not found, and said to the operator: the others are.
  */
 #include "server/base/conf.h"
+#include "server/base/io.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/imap/reply.h"
@@ -13,12 +14,16 @@
 #include "server/store/message.h"
 #include "server/store/mime/mime_text.h"
 
+/* A file up to this size is sooner read than mapped. */
+#define READ_MOST 65536
+
 /* What the program may load of a message, kept until the next. */
 struct loader {
 	struct mailbox *mailbox;
 	struct cache_keeper keeper;
 	struct buf made;
-	struct span bytes;
+	struct span bytes; /* mapped */
+	struct buf copy;   /* or read */
 };
 
 static int load_cache(void *ctx, const struct record *r, struct mime_cache *out, struct us_err *err)
@@ -32,11 +37,26 @@ static int load_cache(void *ctx, const struct record *r, struct mime_cache *out,
 	return rc < 0 ? rc : mime_cache_decode(payload, out, err);
 }
 
+static int read_bytes(struct loader *l, const struct record *r, struct span *out,
+		      struct us_err *err)
+{
+	int fd = -1, rc = message_open(l->mailbox, r, &fd, err);
+
+	buf_clear(&l->copy);
+	if (rc == 0)
+		rc = io_pread(fd, buf_reserve(&l->copy, READ_MOST), (size_t)r->size, 0, err);
+	io_close(&fd);
+	*out = span_make(l->copy.data, (size_t)r->size);
+	return rc;
+}
+
 static int load_bytes(void *ctx, const struct record *r, struct span *out, struct us_err *err)
 {
 	struct loader *l = ctx;
 	int rc;
 
+	if (r->size <= READ_MOST)
+		return read_bytes(l, r, out, err);
 	message_unmap(&l->bytes);
 	rc = message_map(l->mailbox, r, &l->bytes, err);
 	*out = l->bytes;
@@ -97,7 +117,7 @@ static void note_unreadable(struct imap_session *s, const struct record *r, int 
 static unsigned write_matches(struct imap_session *s, struct search_program *program)
 {
 	struct selected *sel = s->selected;
-	struct loader loader = {.mailbox = sel->mailbox, .made = BUF_INIT};
+	struct loader loader = {.mailbox = sel->mailbox, .made = BUF_INIT, .copy = BUF_INIT};
 	struct search_message m = {.load_cache = load_cache,
 				   .load_bytes = load_bytes,
 				   .ctx = &loader};
@@ -129,6 +149,7 @@ static unsigned write_matches(struct imap_session *s, struct search_program *pro
 	message_unmap(&loader.bytes);
 	cache_keeper_fini(&loader.keeper);
 	buf_free(&loader.made);
+	buf_free(&loader.copy);
 	uidset_free(&all);
 	return n;
 }

@@ -20,7 +20,7 @@ struct node {
 	int bit;                      /* of a keyword, -1: no message has it */
 	struct uidset uids;           /* of a set */
 	struct mime_matcher *matcher; /* of a string */
-	bool is_address;
+	bool is_address;              /* and the string could match across quotes */
 	struct node *child, *next;
 	struct node *made_before; /* all nodes, to be freed */
 };
@@ -77,6 +77,15 @@ static bool is_address_field(struct span name)
 	return false;
 }
 
+/* Can a string match where a quote was taken out? Only if it has what stands beside one: not a single word. */
+static bool spans_words(struct span string)
+{
+	for (size_t i = 0; i < string.len; i++)
+		if (span_find(SPAN_LIT(" \t<>(),"), string.ptr[i]))
+			return true;
+	return false;
+}
+
 /* Behind all that cost no more. */
 static void insert_child(struct node *parent, struct node *child)
 {
@@ -110,7 +119,8 @@ static struct node *make_node(struct search_program *p, const struct search_node
 	else if (args->key == SEARCH_NUMBERS || args->key == SEARCH_UIDS)
 		p->context->resolve(p->context->ctx, &args->set, args->key == SEARCH_UIDS,
 				    &node->uids);
-	node->is_address = args->key == SEARCH_FIELD && is_address_field(args->name);
+	node->is_address = args->key == SEARCH_FIELD && is_address_field(args->name) &&
+			   spans_words(args->string);
 	if (has_string(args) &&
 	    mime_matcher_new(p->text, args->string, p->charset, &node->matcher, err) < 0)
 		return NULL;

@@ -75,10 +75,27 @@ void mime_text_free(struct mime_text **text)
 /* One line without NULs, as GMime wants it. */
 static void clean_value(struct span value, struct buf *out)
 {
+	char *to;
+
 	buf_clear(out);
+	to = buf_reserve(out, value.len);
 	for (size_t i = 0; i < value.len; i++)
 		if (value.ptr[i] != '\r' && value.ptr[i] != '\n')
-			buf_add_char(out, value.ptr[i] ? value.ptr[i] : ' ');
+			to[out->len++] = value.ptr[i] ? value.ptr[i] : ' ';
+	to[out->len] = '\0';
+}
+
+/* Could there be an encoded word? */
+static bool has_encoded_word(struct span value)
+{
+	const char *at;
+
+	while ((at = span_find(value, '='))) {
+		value = span_from(value, (size_t)(at - value.ptr) + 1);
+		if (value.len && value.ptr[0] == '?')
+			return true;
+	}
+	return false;
 }
 
 void mime_text_fold(struct mime_text *text, struct span utf8, struct buf *out)
@@ -114,7 +131,7 @@ void mime_text_header(struct mime_text *text, struct span value, struct buf *out
 		value.len = MIME_TEXT_HEADER_MAX;
 	clean_value(span_trim(value), &text->clean);
 	value = buf_span(&text->clean);
-	if (!strstr(text->clean.data, "=?")) {
+	if (!has_encoded_word(value)) {
 		mime_text_fold(text, value, out);
 		return;
 	}

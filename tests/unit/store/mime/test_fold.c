@@ -143,6 +143,34 @@ static void every_character_folds_to_itself_once_folded(void **state UNUSED)
 	mime_fold_free(&fold);
 }
 
+/* Long texts take another way than short ones; a byte at a time they take none but the plain one. */
+static void long_texts_fold_as_short_ones(void **state UNUSED)
+{
+	static const char some[] = "aZ.@[`{~ \t\r\n\x7f\x01\xc3\xa4\xff";
+	const struct mime_fold_options options[] = {{false, MIME_WHITESPACE_MERGE},
+						    {false, MIME_WHITESPACE_SKIP},
+						    {true, MIME_WHITESPACE_KEEP}};
+	struct buf whole = BUF_INIT, bytes = BUF_INIT;
+	char text[300];
+	uint32_t seed = 1;
+
+	for (int i = 0; i < 3000; i++) {
+		/* Mostly letters and single blanks, so that the fast way is taken and left at every place. */
+		for (size_t k = 0; k < sizeof(text); k++) {
+			seed = seed * 1664525 + 1013904223;
+			text[k] = seed >> 24 < 6 + (uint32_t)i % 60
+					  ? some[(seed >> 8) % (sizeof(some) - 1)]
+					  : (char)('A' + (seed >> 16) % 58);
+		}
+		fold_in_steps(&options[i % 3], span_make(text, sizeof(text)), sizeof(text), &whole);
+		fold_in_steps(&options[i % 3], span_make(text, sizeof(text)), 1, &bytes);
+		assert_int_equal(whole.len, bytes.len);
+		assert_memory_equal(whole.data, bytes.data, whole.len);
+	}
+	buf_free(&whole);
+	buf_free(&bytes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -151,6 +179,7 @@ int main(void)
 		cmocka_unit_test(blanks_are_merged_or_not),
 		cmocka_unit_test(what_is_not_utf8_is_windows_1252),
 		cmocka_unit_test(nuls_are_bytes_like_others),
+		cmocka_unit_test(long_texts_fold_as_short_ones),
 		cmocka_unit_test(every_character_folds_to_itself_once_folded),
 	};
 
