@@ -12,6 +12,7 @@
 #include "server/base/base64.h"
 #include "server/base/log.h"
 #include "server/lmtp/session_private.h"
+#include "server/session/telemetry.h"
 
 #define MOST_RESPONSE 12288 /* RFC 4954, 4 */
 
@@ -51,6 +52,8 @@ static void log_in(struct lmtp_session *s)
 
 	s->identity = who;
 	log_context("user", who->user);
+	stream_set_secret(s->stream, false);
+	telemetry_begin(s->host, span_of(who->user), s->id, s->stream);
 	snprintf(text, sizeof(text), "login: [%s] %s %s%s User logged in", s->conn->remote.host,
 		 who->user, sasl_srv_mech(s->sasl), s->tls ? "+TLS" : "");
 	log_event(LOG_NOTICE, "lmtp.login", LF_TEXT(text), LF_STR("authname", who->authname));

@@ -302,6 +302,7 @@ static void begin(struct lmtp_session *s)
 	s->sasl = host_sasl(s->host, s->conn, "lmtp");
 	/* Who may connect to our Unix socket was decided by its directory. */
 	s->trusted = s->options->trusted || s->conn->is_unix;
+	stream_set_secret(s->stream, !s->trusted); /* until somebody is logged in */
 	new_id(s);
 	log_context("peer", s->conn->remote.text);
 	host_banner(s->host, "Cyrus LMTP", &banner);

@@ -589,6 +589,20 @@ def test_soft_refusal_and_the_service_s_own_admins(make):
     assert b" with LMTPA;" in s.stored("user.bob")[0]
 
 
+def test_telemetry_of_a_login(make):
+    s = make()
+    folder = s.conf / "log" / ADMIN
+    folder.mkdir(parents=True)
+    places.own_by_service_user(s.conf / "log")
+    with s.lmtp(("127.0.0.1", s.auth_port)) as c:
+        c.auth_plain(ADMIN, "wrong-secret")
+        c.auth_plain(ADMIN, PASSWORD)
+        assert c.deliver("a@b", ["bob"], message(1))["bob"].ok
+    copy, = folder.iterdir()
+    text = wait_until(lambda: b"250 2.1.5 Success" in copy.read_bytes() and copy.read_bytes(), 10, "telemetry")
+    assert b"MAIL FROM:<a@b>" in text and b"Subject: number 1" in text and b"AUTH" not in text
+
+
 def test_tls(make):
     s = make({"allowplaintext": False}, tls=True)
     with s.lmtp(("127.0.0.1", s.auth_port)) as c:
