@@ -6,6 +6,7 @@
 
 #include "server/base/mem.h"
 
+#define MUCH 1024
 #define KEPT_SLOTS \
 	65536 /* a table that one large mailbox made larger is not wiped for every small one after it */
 
@@ -196,6 +197,16 @@ bool reserve_has(const struct reserve *r, struct span partition, const struct gu
 	const struct body *b = find_body(r, partition, guid);
 
 	return b && b->state == BODY_THERE;
+}
+
+bool reserve_is_empty(const struct reserve *r)
+{
+	return r->n == 0;
+}
+
+bool reserve_is_much(const struct reserve *r)
+{
+	return r->n >= MUCH;
 }
 
 void reserve_restart(struct reserve *r)

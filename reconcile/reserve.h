@@ -30,6 +30,9 @@ void reserve_answer(struct reserve *r, const struct wire_guids *missing);
 void reserve_sent(struct reserve *r, struct span partition, const struct guid *guid);
 /* Need it not be uploaded? */
 bool reserve_has(const struct reserve *r, struct span partition, const struct guid *guid);
+/* Is nothing known of any body: has the replica staged nothing? Is it a lot? */
+bool reserve_is_empty(const struct reserve *r);
+bool reserve_is_much(const struct reserve *r);
 /* The replica has forgotten what it staged; the link may be another one. */
 void reserve_restart(struct reserve *r);
 

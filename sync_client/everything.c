@@ -165,12 +165,6 @@ static void tell_failure(struct walk *w, const struct kind *kind, struct span ob
 	buf_free(&line);
 }
 
-static int restart(struct sync *s, struct us_err *err)
-{
-	reserve_restart(s->reserve);
-	return link_restart(s->link, err);
-}
-
 /* Do it; if the link is lost on the way, get another and do it again. 0 even if the object failed. */
 static int one(struct walk *w, const struct kind *kind, struct span object, struct us_err *err)
 {
@@ -179,7 +173,7 @@ static int one(struct walk *w, const struct kind *kind, struct span object, stru
 		int rc = kind->fn(w->s, object, &why);
 
 		if (rc == 0 && kind->restart)
-			rc = restart(w->s, &why);
+			rc = sync_restart(w->s, &why);
 		if (rc == 0)
 			return 0;
 		if (link_is_lost(rc)) {

@@ -17,6 +17,8 @@
 #include "sync_client/local.h"
 #include "sync_client/sync_private.h"
 
+#define SMALL 65536 /* bytes of bodies that cost less than a question */
+
 /* ---- telling what the plan could not do ------------------------------------------------------------ */
 
 static void log_troubles(const struct folders_plan *plan)
@@ -43,6 +45,40 @@ static void log_troubles(const struct folders_plan *plan)
 
 /* ---- carrying out a plan -------------------------------------------------------------------------- */
 
+/* One small message in one mailbox: it is new as a rule, and quicker sent than asked for. */
+static bool is_not_worth_asking(const struct state_user *here, struct mailbox *m, uint32_t from)
+{
+	struct view_walk walk = view_walk(&m->view, from + 1);
+	const struct record *r;
+	uint64_t bytes = 0;
+
+	if (here->n_mailboxes > 1)
+		return false; /* it may come from one of the others */
+	while (bytes <= SMALL && (r = view_next(&m->view, &walk)))
+		bytes += r->size;
+	return bytes <= SMALL;
+}
+
+static int reserve_one(struct sync *s, const struct state_user *here, size_t i,
+		       const struct folders_plan *plan, struct us_err *err)
+{
+	const struct state_mailbox *local = &here->mailboxes[i];
+	uint32_t from = plan->reserve_from[i];
+	struct mailbox *m;
+	int rc;
+
+	if (from == UINT32_MAX || !local->partition.ptr || local->last_uid <= from)
+		return 0;
+	rc = mailbox_open(s->store, local->name, &m, err);
+	if (rc < 0)
+		return rc == US_ENOENT ? 0 : rc;
+	if (!is_not_worth_asking(here, m, from))
+		rc = bodies_want(s, m, decide_partition(local, &s->options), from,
+				 &plan->reserve_names, err);
+	mailbox_close(&m);
+	return rc;
+}
+
 static int reserve_all(struct sync *s, const struct state_user *here,
 		       const struct folders_plan *plan, struct us_err *err)
 {
@@ -50,20 +86,8 @@ static int reserve_all(struct sync *s, const struct state_user *here,
 
 	if (!plan->reserve_names.n)
 		return 0; /* the replica has nothing to look in */
-	for (size_t i = 0; rc == 0 && i < here->n_mailboxes; i++) {
-		const struct state_mailbox *local = &here->mailboxes[i];
-		struct mailbox *m;
-		if (plan->reserve_from[i] == UINT32_MAX || !local->partition.ptr ||
-		    local->last_uid <= plan->reserve_from[i])
-			continue;
-		rc = mailbox_open(s->store, local->name, &m, err);
-		if (rc == 0)
-			rc = bodies_want(s, m, decide_partition(local, &s->options),
-					 plan->reserve_from[i], &plan->reserve_names, err);
-		else if (rc == US_ENOENT)
-			rc = 0;
-		mailbox_close(&m);
-	}
+	for (size_t i = 0; rc == 0 && i < here->n_mailboxes; i++)
+		rc = reserve_one(s, here, i, plan, err);
 	return rc == 0 ? bodies_ask(s, &plan->reserve_names, err) : rc;
 }
 
@@ -364,6 +388,27 @@ int sync_user(struct sync *s, struct span userid, bool *exists, struct us_err *e
 
 /* ---- a set of mailboxes --------------------------------------------------------------------------- */
 
+/* Do we know all of these, under the names they have here? Then the replica need not be asked. */
+static bool know_all(struct sync *s, const struct wire_names *names, const struct state_user *here,
+		     struct wire_user *there)
+{
+	struct state_mailbox *list;
+
+	if (!s->known || here->n_mailboxes != names->n)
+		return false; /* of a name that is nothing here the replica must be asked */
+	list = pool_alloc(there->pool, us_mul_size(names->n + 1, sizeof(*list)));
+	for (size_t i = 0; i < names->n; i++) {
+		const struct state_mailbox *m = &here->mailboxes[i];
+		if (decide_is_entry(m) ||
+		    !known_find(s->known, m->uniqueid, there->pool, &list[i]) ||
+		    !span_eq(list[i].name, m->name))
+			return false;
+	}
+	there->state.mailboxes = list;
+	there->state.n_mailboxes = there->cap_mailboxes = names->n;
+	return true;
+}
+
 static int mailbox_rounds(struct sync *s, const struct wire_names *names, struct pool *pool,
 			  struct us_err *err)
 {
@@ -377,7 +422,8 @@ static int mailbox_rounds(struct sync *s, const struct wire_names *names, struct
 		if (rc < 0)
 			return rc;
 		get.u.names = decide_names(names, here.mailboxes, here.n_mailboxes, pool);
-		rc = ask(s, &get, &there, err);
+		if (round > 0 || !know_all(s, names, &here, &there))
+			rc = ask(s, &get, &there, err);
 		if (rc == 0)
 			rc = one_round(s, &here, &there, /* whole_user */ false, err);
 		if (rc <= 0)

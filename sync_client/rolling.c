@@ -29,8 +29,9 @@
 #define LOCKED_MOST_MS   5000
 #define FAILING_FIRST_MS 100
 #define FAILING_MOST_MS  5000
-#define FAILING_FROM     20   /* failures in a row: it is not the objects */
-#define LOOK_MS          1000 /* how often the shutdown file is looked for */
+#define FAILING_FROM     20    /* failures in a row: it is not the objects */
+#define MOST_KNOWN       10000 /* mailboxes: some 4 MB */
+#define LOOK_MS          1000  /* how often the shutdown file is looked for */
 
 /* ---- ending ------------------------------------------------------------------------------------- */
 
@@ -361,11 +362,14 @@ int rolling_run(struct sync *s, struct dial *dial, const struct options *options
 	struct rolling r = {.s = s, .dial = dial, .options = options, .watch = -1};
 	int rc = settings(&r, err);
 
+	s->known = known_new(MOST_KNOWN);
+
 	if (rc == 0)
 		rc = open_channel(&r, err);
 	if (rc == 0)
 		rc = roll(&r, err);
 	rolling_hang_up(&r);
+	known_free(&s->known);
 	if (r.ch) {
 		channel_note_client(r.ch, 0);
 		channel_enter(r.ch, CHANNEL_IDLE);

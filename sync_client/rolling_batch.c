@@ -362,6 +362,18 @@ static int work_file(struct rolling *r, const struct synclog_batch *batch, bool 
 	}
 }
 
+/* Nobody waits for it, so it comes when all is confirmed; and not at all while there is more to do. */
+static int let_forget(struct rolling *r, struct us_err *err)
+{
+	struct us_err why = US_ERR_INIT;
+	int rc;
+
+	if (synclog_backlog(r->ch->dir))
+		return 0;
+	rc = sync_restart(r->s, &why);
+	return link_is_lost(rc) ? rolling_lost(r, &why, err) : 0;
+}
+
 int rolling_batch(struct rolling *r, struct us_err *err)
 {
 	struct synclog_batch batch;
@@ -386,6 +398,8 @@ int rolling_batch(struct rolling *r, struct us_err *err)
 		rc = synclog_done(&batch, err);
 	else
 		synclog_release(&batch); /* it stays; the next to look takes it up */
+	if (rc == 0)
+		rc = let_forget(r, err);
 	return rc < 0 ? rc : 1;
 }
 

@@ -34,6 +34,14 @@ void sync_attach(struct sync *s, struct link *link)
 		sync_say(s, "ENABLE 0x800"); /* as Cyrus tells that scripts travel as mailboxes */
 }
 
+int sync_restart(struct sync *s, struct us_err *err)
+{
+	if (reserve_is_empty(s->reserve))
+		return 0;
+	reserve_restart(s->reserve);
+	return link_restart(s->link, err);
+}
+
 int sync_order(struct sync *s, const struct wire_command *c, struct us_err *err)
 {
 	struct wire_command order = *c;

@@ -7,6 +7,7 @@
  *	bodies.c    RESERVE and MESSAGE
  *	full.c	    one mailbox, all records compared
  *	meta.c	    quota roots, subscriptions, seen, annotations, scripts
+ *	known.c	    how the replica's mailboxes were when we last left them
  */
 #ifndef US_SYNC_CLIENT_SYNC_H
 #define US_SYNC_CLIENT_SYNC_H
@@ -19,6 +20,7 @@
 #include "server/base/err.h"
 #include "server/base/pool.h"
 #include "server/session/host.h"
+#include "sync_client/known.h"
 #include "sync_client/link.h"
 
 struct sync {
@@ -27,6 +29,7 @@ struct sync {
 	struct link *link; /* the caller's */
 	struct decide_options options;
 	struct reserve *reserve;
+	struct known *known;   /* the caller's; NULL: the replica is asked every time */
 	const char *lock_host; /* part of the names of sync locks; "" until it is set */
 	bool no_wait;          /* -N: a locked user is US_EBUSY at once */
 	bool verbose;          /* -v: actions on standard output */
@@ -48,6 +51,9 @@ int sync_user(struct sync *s, struct span userid, bool *exists, struct us_err *e
 int sync_mailboxes(struct sync *s, const struct span *names, size_t n, struct us_err *err);
 /* Seen state, subscriptions, scripts of a user; exists as above. */
 int sync_meta(struct sync *s, struct span userid, bool *exists, struct us_err *err);
+
+/* What the replica staged for us it may forget; so do we. */
+int sync_restart(struct sync *s, struct us_err *err);
 
 /* One object each, as the lines of a log name them. */
 int sync_quota(struct sync *s, struct span root, struct us_err *err);

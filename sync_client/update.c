@@ -274,12 +274,22 @@ static int run(struct update *u, enum order_part part, struct us_err *err)
 	return attempt.result;
 }
 
+/* A state between two steps is not known to the last sum, one after a failure not at all. */
+static void remember(struct update *u, int rc)
+{
+	if (u->s->known && rc == 0 && u->there && !u->on_the_way)
+		known_note(u->s->known, &u->replica);
+	else if (u->s->known)
+		known_forget(u->s->known, u->uniqueid);
+}
+
 int update_run(struct update *u, enum order_part part, struct us_err *err)
 {
 	int rc = update_refresh(u, err);
 
 	if (rc == 0)
 		rc = run(u, part, err);
+	remember(u, rc);
 	mailbox_close(&u->m);
 	if (rc < 0)
 		us_err_prefix(err, "%.*s", SPAN_ARG(u->name));

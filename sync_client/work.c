@@ -3,26 +3,11 @@
 
 #include "sync_client/sync_private.h"
 
-/* What the replica staged is bound to no user; that it does not pile up, it is told to forget after each of the large
- * pieces. */
-static int restart(struct sync *s, struct us_err *err)
+/* What the replica staged is bound to no user. It is told to forget when a batch is through (nobody waits for that then), or
+ * when it has become much. */
+static int finish(struct sync *s, int rc, struct us_err *err)
 {
-	reserve_restart(s->reserve);
-	return link_restart(s->link, err);
-}
-
-static int do_mailboxes(struct sync *s, const struct work *work, struct us_err *err)
-{
-	int rc = sync_mailboxes(s, work->names, work->n_names, err);
-
-	return rc == 0 ? restart(s, err) : rc;
-}
-
-static int do_user(struct sync *s, struct span userid, struct us_err *err)
-{
-	int rc = sync_user(s, userid, NULL, err);
-
-	return rc == 0 ? restart(s, err) : rc;
+	return rc == 0 && reserve_is_much(s->reserve) ? sync_restart(s, err) : rc;
 }
 
 int work_do(struct sync *s, const struct work *work, struct us_err *err)
@@ -31,7 +16,7 @@ int work_do(struct sync *s, const struct work *work, struct us_err *err)
 
 	switch (work->kind) {
 	case WORK_MAILBOXES:
-		return do_mailboxes(s, work, err);
+		return finish(s, sync_mailboxes(s, work->names, work->n_names, err), err);
 	case WORK_QUOTA:
 		return sync_quota(s, a, err);
 	case WORK_ANNOTATION:
@@ -45,7 +30,7 @@ int work_do(struct sync *s, const struct work *work, struct us_err *err)
 	case WORK_META:
 		return sync_meta(s, a, NULL, err);
 	case WORK_USER:
-		return do_user(s, a, err);
+		return finish(s, sync_user(s, a, NULL, err), err);
 	case WORK_UNUSER:
 		return sync_removed_user(s, a, /* only_if_there */ false, err);
 	case WORK_KINDS:

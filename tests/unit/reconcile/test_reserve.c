@@ -95,7 +95,9 @@ static void a_restart_forgets(void **state UNUSED)
 	for (unsigned i = 0; i < 40000; i++)
 		want(r, one, i);
 	reserve_sent(r, one, &g);
+	assert_true(reserve_is_much(r) && !reserve_is_empty(r));
 	reserve_restart(r);
+	assert_true(reserve_is_empty(r) && !reserve_is_much(r));
 	assert_false(has(r, one, 1));
 	assert_false(want(r, one, 1));
 	reserve_sent(r, two, &g);

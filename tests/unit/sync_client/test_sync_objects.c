@@ -145,6 +145,96 @@ static void meta_data_go_alone(void **state)
 	peer_must_lack(e->theirs, "user.bob");
 }
 
+/* ---- what is known of the replica ---------------------------------------------------------------------- */
+
+static void what_is_known_is_not_asked_for(void **state)
+{
+	struct ends *e = *state;
+	struct us_err err;
+
+	rig_create(e->ours->rig, "user.bob");
+	rig_append(e->ours->rig, "user.bob", "one\r\n", 0);
+	e->sync.known = known_new(10);
+	assert_ok(sync_names(e, "user.bob", &err), &err);
+	ends_forget(e);
+	rig_flags(e->ours->rig, "user.bob", 1, FLAG_SEEN, false);
+	assert_ok(sync_names(e, "user.bob", &err), &err);
+	assert_string_equal(e->said.data, "APPLY MAILBOX\n");
+	ends_same_mailbox(e, "user.bob");
+	ends_forget(e);
+	rig_append(e->ours->rig, "user.bob", "two\r\n", 0); /* small: sent without a question */
+	assert_ok(sync_names(e, "user.bob", &err), &err);
+	assert_string_equal(e->said.data, "APPLY MESSAGE\nAPPLY MAILBOX\n");
+	ends_same_mailbox(e, "user.bob");
+	known_free(&e->sync.known);
+}
+
+static void a_replica_changed_behind_our_back_is_asked(void **state)
+{
+	struct ends *e = *state;
+	struct us_err err;
+
+	rig_create(e->ours->rig, "user.bob");
+	rig_append(e->ours->rig, "user.bob", "one\r\n", 0);
+	e->sync.known = known_new(10);
+	assert_ok(sync_names(e, "user.bob", &err), &err);
+	rig_flags(e->theirs->rig, "user.bob", 1, FLAG_ANSWERED, false);
+	rig_append(e->theirs->rig, "user.bob", "theirs\r\n", 0);
+	rig_append(e->ours->rig, "user.bob", "ours\r\n", 0);
+	assert_ok(sync_names(e, "user.bob", &err), &err);
+	ends_same_user(e, "bob");
+	/* and gone altogether */
+	changes_delete(e->theirs->rig, "user.bob");
+	rig_flags(e->ours->rig, "user.bob", 1, FLAG_SEEN, false);
+	(void)sync_names(e, "user.bob", &err); /* fails, and is known no more */
+	assert_ok(sync_names(e, "user.bob", &err), &err);
+	ends_same_user(e, "bob");
+	known_free(&e->sync.known);
+}
+
+static void renames_are_seen_in_spite_of_what_is_known(void **state)
+{
+	struct ends *e = *state;
+	struct us_err err;
+
+	rig_create(e->ours->rig, "user.bob");
+	rig_create(e->ours->rig, "user.bob.A");
+	e->sync.known = known_new(10);
+	assert_ok(sync_names(e, "user.bob.A", &err), &err);
+	changes_rename(e->ours->rig, "user.bob.A", "user.bob.B");
+	assert_ok(sync_names(e, "user.bob.A user.bob.B", &err), &err);
+	ends_same_mailbox(e, "user.bob.B");
+	changes_partition(e->ours->rig, "user.bob.B", "p2");
+	assert_ok(sync_names(e, "user.bob.B", &err), &err);
+	ends_same_mailbox(e, "user.bob.B");
+	known_free(&e->sync.known);
+}
+
+static void only_so_many_are_known(void **state)
+{
+	struct known *k = known_new(4);
+	struct state_mailbox m = box_new("user.bob", "").m, found;
+	struct pool *pool = pool_new();
+	char id[16];
+
+	(void)state;
+	m.sync_crc = 4711;
+	for (int i = 0; i < 100; i++) {
+		snprintf(id, sizeof(id), "id%d", i);
+		m.uniqueid = span_of(id);
+		known_note(k, &m);
+		assert_true(known_find(k, m.uniqueid, pool, &found));
+	}
+	assert_int_equal(found.sync_crc, 4711);
+	assert_false(known_find(k, SPAN_LIT("id1"), pool, &found));
+	assert_true(known_find(k, SPAN_LIT("id98"), pool, &found));
+	known_forget(k, SPAN_LIT("id98"));
+	known_forget(k, SPAN_LIT("never"));
+	assert_false(known_find(k, SPAN_LIT("id98"), pool, &found));
+	pool_free(&pool);
+	known_free(&k);
+}
+
 /* ---- everything ------------------------------------------------------------------------------------- */
 
 struct walk_log {
@@ -306,6 +396,10 @@ int main(void)
 		test_ends(single_things_follow),
 		test_ends(server_annotations_follow),
 		test_ends(meta_data_go_alone),
+		test_ends(what_is_known_is_not_asked_for),
+		test_ends(a_replica_changed_behind_our_back_is_asked),
+		test_ends(renames_are_seen_in_spite_of_what_is_known),
+		cmocka_unit_test(only_so_many_are_known),
 		test_ends(all_there_is_goes),
 		test_ends(a_second_walk_changes_nothing),
 		test_ends(a_prefix_is_about_users),
