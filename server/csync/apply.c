@@ -124,7 +124,7 @@ static bool same_quota(const struct state_quota *a, const struct state_quota *b)
 
 int csync_apply_quota(struct csync_answer *a, const struct wire_command *c, struct us_err *err)
 {
-	struct state_quota here;
+	struct state_quota here = {0};
 	int rc = mboxname_check_storable(c->u.quota.root, err);
 
 	if (rc == 0)

@@ -31,6 +31,7 @@ static enum wire_verb verb_of(const struct command *command)
 
 int run_sync(struct imap_session *s, const void *args UNUSED, struct us_err *err)
 {
+	struct dlist_limits limits;
 	struct dlist_lexer lexer;
 	int rc;
 
@@ -38,7 +39,8 @@ int run_sync(struct imap_session *s, const void *args UNUSED, struct us_err *err
 		return imap_bad(s, "Replication parse failure in %s", s->command->shown);
 	/* What is applied is a replica's doing, whichever port it comes through. */
 	change_log_set_origin(s->host->change_log, CHANNELS_REPLICATED);
-	dlist_lexer_init(&lexer, stream_source(s->out), NULL);
+	csync_limits(s->host->conf, &limits);
+	dlist_lexer_init(&lexer, stream_source(s->out), &limits);
 	rc = csync_execute(csync_of(s), verb_of(s->command), &lexer, s->out, s->tag, err);
 	dlist_lexer_fini(&lexer);
 	change_log_set_origin(s->host->change_log, CHANNELS_LOCAL);

@@ -62,6 +62,11 @@ void folder_put_serial(struct meta_batch *batch, struct span name, uint64_t seri
 	buf_free(&key);
 }
 
+bool folder_may_be_done(int rc)
+{
+	return rc == US_EIO || rc == US_ETIMEOUT;
+}
+
 /* A copy that fails costs the ability to rebuild this mailbox's row, not the row: said, not refused. */
 void folder_write_hdr(struct store *store, int dir, struct span name,
 		      const struct flag_names *names, const struct counters *counters)
@@ -144,6 +149,7 @@ struct creation {
 	struct partition *partition;
 	struct counters counters; /* of its records: there are none yet */
 	int dir;
+	bool asked; /* metad was */
 };
 
 static int check_uniqueid(struct store *store, struct span name, struct span uniqueid,
@@ -166,7 +172,7 @@ static int check_uniqueid(struct store *store, struct span name, struct span uni
 static int check_name(struct creation *c, struct us_err *err)
 {
 	struct pool *pool = pool_new();
-	struct mailbox_row old;
+	struct mailbox_row old = {0};
 	int rc = mboxname_check_storable(c->name, err);
 
 	if (rc == 0)
@@ -266,6 +272,7 @@ static int commit_creation(struct creation *c, struct us_err *err)
 	rc = folder_forget_tombstone(c->store, &batch, c->row.uniqueid, err);
 	if (rc == 0)
 		rc = store_announce(c->store, &change, 1, err);
+	c->asked = rc == 0;
 	if (rc == 0)
 		rc = meta_commit(store_meta(c->store), &batch, META_DURABLE, err);
 	meta_batch_fini(&batch);
@@ -293,7 +300,7 @@ int folder_create_locked(struct store *store, struct span name, const struct fol
 		rc = commit_creation(&c, err);
 	if (rc == 0 && c.partition)
 		folder_write_hdr(store, c.dir, name, NULL, &c.counters);
-	else if (rc < 0 && c.dir >= 0)
+	else if (rc < 0 && c.dir >= 0 && !(c.asked && folder_may_be_done(rc)))
 		(void)partition_trash_mailbox(c.partition, &c.row.storeid, store_now(), NULL);
 	io_close(&c.dir);
 	buf_free(&c.old_uniqueid);

@@ -160,6 +160,7 @@ struct move {
 	struct partition *partition; /* where it goes; the old one if it stays */
 	uint64_t to_version;         /* of an intermediate entry there */
 	bool replicated;             /* modseqs are the peer's business */
+	bool asked;                  /* metad was */
 };
 
 static bool changes_partition(const struct move *v)
@@ -221,6 +222,7 @@ static int commit_move(struct move *v, struct us_err *err)
 	rc = fill_batch(v, &batch, err);
 	if (rc == 0)
 		rc = store_announce(v->store, changes, ARRAY_SIZE(changes), err);
+	v->asked = rc == 0;
 	if (rc == 0)
 		rc = meta_commit(store_meta(v->store), &batch, META_DURABLE, err);
 	meta_batch_fini(&batch);
@@ -260,7 +262,7 @@ static int do_move(struct move *v, struct span partition, uint32_t uidvalidity, 
 	}
 	if (rc == 0)
 		rc = commit_move(v, err);
-	if (rc < 0 && changes_partition(v))
+	if (rc < 0 && changes_partition(v) && !(v->asked && folder_may_be_done(rc)))
 		(void)partition_trash_mailbox(v->partition, &v->row.storeid, store_now(), NULL);
 	if (rc < 0)
 		return rc;

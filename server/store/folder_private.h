@@ -13,6 +13,9 @@ int folder_set_uidvalidity(struct mailbox *m, uint32_t uidvalidity, struct us_er
 /* Remove the tombstone of a mailbox that comes back. */
 int folder_forget_tombstone(struct store *store, struct meta_batch *batch, struct span uniqueid,
 			    struct us_err *err);
+/* Did metad perhaps carry out a batch that failed so (meta.h)? Then what its rows name must stay; if they never came to be it is found
+ * as lost. */
+bool folder_may_be_done(int rc);
 /* Remember what the owner of `name` must stay above. */
 int folder_raise_marks(struct store *store, struct meta_batch *batch, struct span name,
 		       uint32_t uidvalidity, uint64_t modseq, struct us_err *err);

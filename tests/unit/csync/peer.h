@@ -17,7 +17,6 @@ struct peer {
 	struct stream *ends[2]; /* the client's, the server's */
 	struct dlist_lexer lx;
 	struct buf answer; /* to the last command, all of it */
-	struct pool *pool;
 };
 
 static inline void peer_connect(struct peer *p)
@@ -35,28 +34,41 @@ static inline void peer_disconnect(struct peer *p)
 	stream_free(&p->ends[1]);
 }
 
+/* A client of a store that is there and stays. */
+static inline void peer_join(struct peer *p, struct rig *rig)
+{
+	memset(p, 0, sizeof(*p));
+	p->rig = rig;
+	p->host = (struct host){.store = rig->store,
+				.servername = "b.example.net",
+				.deleteright = 'c'};
+	buf_init(&p->answer, 0);
+	peer_connect(p);
+}
+
+static inline void peer_leave(struct peer *p)
+{
+	peer_disconnect(p);
+	buf_free(&p->answer);
+}
+
 static inline struct peer *peer_new(void)
 {
 	struct peer *p = us_calloc(1, sizeof(*p));
+	struct rig *rig = us_malloc(sizeof(*rig));
 
-	p->rig = us_malloc(sizeof(*p->rig));
-	rig_new(p->rig);
-	p->host = (struct host){.store = p->rig->store,
-				.servername = "b.example.net",
-				.deleteright = 'c'};
-	p->pool = pool_new();
-	buf_init(&p->answer, 0);
-	peer_connect(p);
+	rig_new(rig);
+	peer_join(p, rig);
 	return p;
 }
 
 static inline void peer_free(struct peer *p)
 {
-	peer_disconnect(p);
-	buf_free(&p->answer);
-	pool_free(&p->pool);
-	rig_free(p->rig);
-	free(p->rig);
+	struct rig *rig = p->rig;
+
+	peer_leave(p);
+	rig_free(rig);
+	free(rig);
 	free(p);
 }
 

@@ -41,6 +41,35 @@ static inline int deaths_in_child(struct rig *rig, struct failpoint_page *page,
 	return status;
 }
 
+/* One death, at hit `hit` of the point; whether there was one. Directories of mailboxes have random names: in one store of many
+ * the folder two of them are in need not be made, and some points are not passed. Then another store is taken. */
+static inline bool deaths_at(const struct deaths *d, enum failpoint_action action,
+			     struct failpoint_page *page, const char *point, uint32_t hit)
+{
+	for (int tries = 0; tries < 5; tries++) {
+		struct rig rig;
+		int status;
+		bool fired;
+
+		rig_new(&rig);
+		if (d->prepare)
+			d->prepare(&rig);
+		failpoint_page_init(page);
+		snprintf(page->name, sizeof(page->name), "%s", point);
+		page->countdown = (int32_t)hit;
+		page->action = action;
+		status = deaths_in_child(&rig, page, d->what);
+		fired = page->fired == 1;
+		if (fired)
+			d->check(&rig, true, point);
+		rig_free(&rig);
+		if (fired)
+			return WIFSIGNALED(status);
+	}
+	fail_msg("%s, hit %u: not passed again", point, hit);
+	return false;
+}
+
 /* For every point, and every time it is passed: a new store, prepared; the child dies there; check. Gives how many
  * deaths there were. */
 static inline unsigned deaths_everywhere(const struct deaths *d, enum failpoint_action action)
@@ -61,22 +90,8 @@ static inline unsigned deaths_everywhere(const struct deaths *d, enum failpoint_
 	rig_free(&rig);
 	passed = *page;
 	for (size_t i = 0; i < FAILPOINT_HITS && passed.hit[i].name[0]; i++)
-		for (uint32_t hit = 0; hit < passed.hit[i].hits && hit < 3; hit++) {
-			int status;
-			rig_new(&rig);
-			if (d->prepare)
-				d->prepare(&rig);
-			failpoint_page_init(page);
-			snprintf(page->name, sizeof(page->name), "%s", passed.hit[i].name);
-			page->countdown = (int32_t)hit;
-			page->action = action;
-			status = deaths_in_child(&rig, page, d->what);
-			n += WIFSIGNALED(status);
-			if (page->fired != 1)
-				fail_msg("%s, hit %u: not passed again", page->name, hit);
-			d->check(&rig, true, page->name);
-			rig_free(&rig);
-		}
+		for (uint32_t hit = 0; hit < passed.hit[i].hits && hit < 3; hit++)
+			n += deaths_at(d, action, page, passed.hit[i].name, hit);
 	munmap(page, sizeof(*page));
 	return n;
 }
