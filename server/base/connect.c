@@ -257,7 +257,8 @@ int connect_open(const struct connect_target *target, const char *port, int time
 
 static void set(int fd, int level, int option, int value)
 {
-	(void)setsockopt(fd, level, option, &value, sizeof(value)); /* no TCP: then it has no need of it */
+	(void)setsockopt(fd, level, option, &value,
+			 sizeof(value)); /* no TCP: then it has no need of it */
 }
 
 void connect_limit_silence(int fd, int silence_ms)

@@ -66,7 +66,7 @@ struct dlist_lexer {
 	enum { TAIL_OTHER, TAIL_OPEN, TAIL_DIGITS, TAIL_PLUS, TAIL_CLOSED } tail;
 	uint64_t literal_left; /* octets of a literal not taken yet */
 	bool ended;            /* the line end was taken */
-	bool cut;              /* the source ended where a line end should be: what was read may be half of it */
+	bool cut; /* the source ended where a line end should be: what was read may be half of it */
 };
 
 void dlist_lexer_init(struct dlist_lexer *lx, struct dlist_source source,

@@ -30,9 +30,9 @@ struct sasl_srv {
 	unsigned bits;     /* of the TLS around us; 0: none */
 	char *external;
 	char *local, *remote; /* what config points to */
-	bool going_on; /* begin() gave MORE */
-	bool known;    /* identity is filled and holds */
-	bool decided;  /* identity is filled, the exchange goes on */
+	bool going_on;        /* begin() gave MORE */
+	bool known;           /* identity is filled and holds */
+	bool decided;         /* identity is filled, the exchange goes on */
 	struct identity identity;
 	char mech[SASL_MECHNAMEMAX + 1];
 	char detail[240];

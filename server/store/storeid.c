@@ -15,7 +15,7 @@ static void draw(uint8_t *out, int len)
 
 struct storeid storeid_new(void)
 {
-	struct storeid id;
+	struct storeid id = {0};
 
 	draw(id.byte, STOREID_SIZE);
 	return id;
@@ -30,7 +30,7 @@ void storeid_format(const struct storeid *id, char hex[STOREID_HEX])
 bool storeid_parse(struct span hex, struct storeid *out)
 {
 	static const char digits[] = "0123456789abcdef";
-	struct storeid id;
+	struct storeid id = {0};
 
 	if (hex.len != (size_t)2 * STOREID_SIZE)
 		return false;

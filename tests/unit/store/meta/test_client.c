@@ -243,8 +243,10 @@ static void a_lost_file_of_generations_is_noticed(void **state)
 static void a_tool_is_a_client_where_metad_runs(void **state)
 {
 	struct rig *rig = *state;
-	struct meta_config config = {
-		.directory = rig->dir, .socket = rig->socket, .may_own = true, .wait_ms = 20000};
+	struct meta_config config = {.directory = rig->dir,
+				     .socket = rig->socket,
+				     .may_own = true,
+				     .wait_ms = 20000};
 	struct meta *tool;
 
 	put(rig, rig->meta, "a", "1");
