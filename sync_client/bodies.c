@@ -121,7 +121,7 @@ static int upload_one(void *ctx, const struct state_record *r, struct us_err *er
 	struct update *u = up->u;
 	int fd = -1, rc;
 
-	if (!decide_sends_body(&u->d, r) || !decide_step_has(&u->d, &u->plan.steps[u->step], r) ||
+	if (!decide_sends_body(&u->d, r) ||
 	    reserve_has(u->s->reserve, u->d.header.partition, &r->guid))
 		return 0;
 	rc = mailbox_open_message(u->m, r->uid, &fd, err);
@@ -138,7 +138,7 @@ static int upload_one(void *ctx, const struct state_record *r, struct us_err *er
 int bodies_upload(struct update *u, struct us_err *err)
 {
 	struct upload up = {.u = u};
-	int rc = update_each(u, upload_one, &up, err), ended = 0;
+	int rc = update_each(u, &u->plan.steps[u->step], upload_one, &up, err), ended = 0;
 
 	/* An open command must be ended whatever happened, or the link is out of step. */
 	if (!link_is_lost(rc)) {

@@ -55,7 +55,8 @@ static int start(struct program *p, struct us_err *err)
 	rc = process_set_umask(conf_str(p->conf, CONF_umask), err);
 	if (rc == 0)
 		rc = become_service_user(p, err);
-	if (rc == 0 && o->mode == MODE_ROLLING && o->background)
+	/* As a DAEMON of master, it is master who has us in the background. */
+	if (rc == 0 && o->mode == MODE_ROLLING && o->background && !getenv("CYRUS_ISDAEMON"))
 		rc = process_detach(&p->detached, err);
 	process_signals_catch();
 	if (rc == 0)

@@ -231,12 +231,14 @@ int sync_server_annotations(struct sync *s, struct us_err *err)
 	struct wire_command c = {.kind = WIRE_GET_ANNOTATION, .u.name = SPAN_LIT("")};
 	struct annotation_list there = {.pool = pool};
 	struct link_reader reader = {.pool = pool, .item = add_annotation, .ctx = &there};
-	const struct state_annotation *all;
+	const struct state_annotation *all = NULL;
 	struct state_server_annotation *here;
 	struct meta_plan plan;
-	size_t n;
-	int rc = annotations_list(s->store, NULL, pool, &all, &n, err);
+	size_t n = 0;
+	int rc = local_settle_user(s->store, SPAN_LIT(""), err); /* the server's belong to nobody */
 
+	if (rc == 0)
+		rc = annotations_list(s->store, NULL, pool, &all, &n, err);
 	here = pool_alloc(pool, us_mul_size(n + 1, sizeof(*here)));
 	for (size_t i = 0; i < n; i++)
 		here[i] = (struct state_server_annotation){SPAN_LIT(""), all[i]};

@@ -50,8 +50,9 @@ int update_send_additions(struct update *u, struct us_err *err);
 
 /* A record of the mailbox as the plain data of the wire, in a pool that the caller clears. */
 typedef int update_record_fn(void *ctx, const struct state_record *r, struct us_err *err);
-/* Every record that decide_sends_record() chooses, in UID order. */
-int update_each(struct update *u, update_record_fn *fn, void *ctx, struct us_err *err);
+/* Every record that goes over, in UID order; step NULL: in any step. */
+int update_each(struct update *u, const struct step *step, update_record_fn *fn, void *ctx,
+		struct us_err *err);
 
 /* ---- full.c ------------------------------------------------------------------------------------ */
 int full_compare(struct update *u, struct us_err *err);

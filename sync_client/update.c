@@ -34,38 +34,38 @@ int update_refresh(struct update *u, struct us_err *err)
 			       : rc;
 }
 
-/* Records are visited in two walks, so that old parts of a large mailbox are passed over: changed ones below the
- * replica's LAST_UID, then all above it. */
-static int visit(struct update *u, struct view_walk walk, uint32_t from, uint32_t to,
+static int visit(struct update *u, struct view_walk walk, uint32_t to, const struct step *step,
 		 update_record_fn *fn, void *ctx, struct us_err *err)
 {
 	struct pool *scratch = pool_new();
 	const struct record *r;
 	int rc = 0;
 
-	while (rc == 0 && (r = view_next(&u->m->view, &walk))) {
+	while (rc == 0 && (r = view_next(&u->m->view, &walk)) && r->uid <= to) {
 		struct state_record record;
-		if (r->uid < from)
-			continue;
-		if (r->uid > to)
-			break;
 		pool_clear(scratch);
 		snapshot_record(u->m, r, scratch, &record);
-		if (decide_sends_record(&u->d, &record))
+		if (decide_sends_record(&u->d, &record) &&
+		    (!step || decide_step_has(&u->d, step, &record)))
 			rc = fn(ctx, &record, err);
 	}
 	pool_free(&scratch);
 	return rc;
 }
 
-int update_each(struct update *u, update_record_fn *fn, void *ctx, struct us_err *err)
+/* Two walks, so that the old parts of a large mailbox are passed over: changed records below the replica's LAST_UID, then those
+ * above it; of these only the part a step is about. */
+int update_each(struct update *u, const struct step *step, update_record_fn *fn, void *ctx,
+		struct us_err *err)
 {
 	struct view *v = &u->m->view;
-	uint32_t above = u->d.above_uid;
-	int rc = above ? visit(u, view_walk_since(v, u->d.since), 1, above, fn, ctx, err) : 0;
+	uint32_t above = u->d.above_uid, from = step ? step->new_from : above;
+	uint32_t to = step ? step->new_to : UINT32_MAX;
+	bool changed = above && (!step || step->changed_to > step->changed_from);
+	int rc = changed ? visit(u, view_walk_since(v, u->d.since), above, step, fn, ctx, err) : 0;
 
-	if (rc == 0 && above < UINT32_MAX)
-		rc = visit(u, view_walk(v, above + 1), above + 1, UINT32_MAX, fn, ctx, err);
+	if (rc == 0 && from < to)
+		rc = visit(u, view_walk(v, from + 1), to, step, fn, ctx, err);
 	if (rc == 0 && v->corrupt)
 		rc = us_fail(err, US_ECORRUPT, "%.*s has records with wrong checksums",
 			     SPAN_ARG(u->name));
@@ -110,7 +110,7 @@ static int list_record(void *ctx, const struct state_record *r, struct us_err *e
 static int divide(struct update *u, enum steps_extent extent, struct us_err *err)
 {
 	struct listing l = {0};
-	int rc = update_each(u, list_record, &l, err);
+	int rc = update_each(u, NULL, list_record, &l, err);
 
 	if (rc == 0)
 		decide_steps(&u->d, l.items, l.n, u->s->options.batch, extent, u->pool, &u->plan);
@@ -146,13 +146,10 @@ struct sending {
 static int send_record(void *ctx, const struct state_record *r, struct us_err *err UNUSED)
 {
 	struct sending *g = ctx;
-	struct update *u = g->u;
 
-	if (!decide_step_has(&u->d, &u->plan.steps[u->step], r))
-		return 0;
 	wire_put_record(g->w, r);
 	if (g->w->out->len > PUSH_FROM)
-		link_push(u->s->link);
+		link_push(g->u->s->link);
 	return 0;
 }
 
@@ -169,7 +166,7 @@ static int send_step(struct update *u, struct us_err *err)
 	decide_step_header(&u->d, u->there ? &u->replica : NULL, &u->plan, u->step, &header);
 	g.w = link_begin(u->s->link, WIRE_APPLY_MAILBOX, u->s->local_only);
 	wire_begin_mailbox(g.w, &header, form);
-	walked = update_each(u, send_record, &g, &why);
+	walked = update_each(u, &u->plan.steps[u->step], send_record, &g, &why);
 	wire_end_mailbox(g.w, &header, form);
 	rc = link_end(u->s->link, NULL, err);
 	if (rc == 0 && walked < 0) {

@@ -139,6 +139,20 @@ def test_another_partition_can_be_wanted(pair):
     assert a.said("-u", "-p", "p2", "bob") == ["USER bob"]
 
 
+def test_actions_are_logged_and_local_forms_used(pair):
+    a, b = pair()
+    bob(a)
+    a.sync("-u", "-L", "-l", "bob")
+    a.do("rename user.bob.Sent user.bob.S", "create user.bob.X")
+    a.sync("-u", "bob")
+    a.do("remove user.bob.X", "rename user.bob.S user.bob.T")
+    done = a.sync("-v", "-u", "-L", "-l", "bob")
+    for word in ("LOCAL_RENAME", "LOCAL_UNMAILBOX"):
+        assert f"APPLY {word}" in done.stderr
+    assert differences(a, b, ["bob"]) == []
+    assert a.count('event=sync.action action="RENAME user.bob.S -> user.bob.T (default)"') == 1
+
+
 def test_names_come_from_a_file(pair):
     a, b = pair()
     bob(a)

@@ -229,6 +229,26 @@ def test_in_the_background_it_says_when_it_has_begun(pair):
     wait_until(lambda: a.page("west").state == "idle", 10, "it ends")
 
 
+def test_as_a_daemon_of_master(sites):
+    b = sites("b")
+    a = sites("a", to=b, start=False)
+    a.daemons["syncclient"] = f'cmd="sync_client -C {a.imapd_conf} -r"'
+    a.start()
+    users(a, "bob")
+    a.wait_state("live")
+    first = a.page().pid
+    assert a.children(a.process.pid, "sync_client") == [first]    # it stays where master sees it
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: a.page().pid not in (first, 0) and a.page().state == "live", 20, "master starts another")
+    a.append("user.bob", "one\r\n")
+    a.wait_synced()
+    assert differences(a, b, ["bob"]) == []
+    a.drop_hand()
+    assert a.stop()[0] == 0
+    assert a.page().state == "idle"
+    a.start()
+
+
 def test_one_log_and_one_file(pair):
     a, b = pair()
     users(a, "bob")
@@ -479,6 +499,45 @@ def test_what_cannot_be_logged_does_not_happen(pair):
     log.rmdir()
     a.append("user.bob", "kept\r\n")
     with a.rolling():
+        a.wait_synced()
+        assert differences(a, b, ["bob"]) == []
+
+
+def test_a_change_announced_is_waited_for(pair):
+    """The line is in the log before the change is committed: whoever reads it waits until it is, or never will be."""
+    a, b = pair()
+    users(a, "bob")
+    text = a.message("Subject: slow\r\n\r\n")
+    with a.rolling():
+        for line, point in ((f"append user.bob {text}", "store.journal.sync"), ("flags user.bob 1 \\Seen", "store.journal.sync")):
+            a.failpoints.arm(point, "stop")
+            a.hand.stdin.write(line + "\n")
+            a.hand.stdin.flush()
+            wait_until(lambda: a.failpoints.fired, 10, "it stopped between line and commit")
+            wait_until(lambda: [p for p in a.pending() if "-" in p.name], 10, "the log is taken")
+            time.sleep(0.5)
+            assert a.pending(), "taken for nothing"
+            a.failpoints.disarm()
+            a.hand.send_signal(signal.SIGCONT)
+            while a.hand.stdout.readline() != "OK\n":
+                pass
+            a.wait_synced()
+            assert differences(a, b, ["bob"]) == []
+
+
+def test_a_change_announced_by_one_who_died(pair):
+    a, b = pair()
+    users(a, "bob")
+    text = a.message("Subject: never\r\n\r\n")
+    with a.rolling():
+        a.failpoints.arm("store.journal.write_frame", "kill")
+        a.hand.stdin.write(f"append user.bob {text}\n")
+        a.hand.stdin.flush()
+        a.hand.wait(10)
+        a.hand = None
+        a.failpoints.disarm()
+        a.wait_synced()
+        a.append("user.bob", "after\r\n")
         a.wait_synced()
         assert differences(a, b, ["bob"]) == []
 

@@ -15,6 +15,7 @@ import subprocess
 from contextlib import contextmanager
 
 from lib import checker, places
+from lib.failpoints import FailpointPage
 from lib.mail_server import ADMIN, PASSWORD
 from lib.places import wait_until
 from lib.replica import Replica
@@ -42,6 +43,7 @@ class Site(Replica):
             options["sync_log_channels"] = " ".join(channel or '""' for channel in channels)
         super().__init__(root, imapd={**options, **(imapd or {})}, programs={**PROGRAMS, **(programs or {})}, **more)
         self.hand = None
+        self.failpoints = FailpointPage(self.root / "failpoints")    # of store_do alone
         self.clients_of = {}
 
     # ---- changes ---------------------------------------------------------------------------------
@@ -49,7 +51,8 @@ class Site(Replica):
     def do(self, *lines):
         """Lines of store_do, each of which must succeed; what they print."""
         if not self.hand:
-            self.hand = self._spawn("store_do", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            self.hand = self._spawn("store_do", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                    env={**self.environment, "US_FAILPOINTS": str(self.failpoints.path)})
         out = []
         for line in lines:
             self.hand.stdin.write(line + "\n")
@@ -84,7 +87,7 @@ class Site(Replica):
         return [str(self.bin / program), "-C", str(self.imapd_conf), *map(str, args)]
 
     def _spawn(self, program, *args, **more):
-        return subprocess.Popen(self.command(program, *args), env=self.environment, cwd="/", **more)
+        return subprocess.Popen(self.command(program, *args), **{"env": self.environment, "cwd": "/", **more})
 
     def sync(self, *args, check=True, timeout=60, channel=""):
         """sync_client -v with these arguments, to its end: a CompletedProcess with text."""
