@@ -1,8 +1,9 @@
 /* ctl_cyrusdb.c - what cyrus.conf files of a Cyrus call at the start (-r) and now and then (-c).
  *
  * metad recovers its tables by itself, before it answers anybody, and writes them back as it goes. So -r waits until they can be
- * used and removes what dead connections left in staging; -c makes a copy of them beside, the last two of which are
- * kept: db.backup1 is the newest, db.backup2 the one before.
+ * used, lifts the poison of partitions on which a sync had failed (each mailbox there is recovered at its next use), and removes
+ * what dead connections left in staging. -c makes a copy of the tables beside, the last two of which are kept:
+ * db.backup1 is the newest, db.backup2 the one before.
  */
 #include <fcntl.h>
 #include <getopt.h>
@@ -29,8 +30,11 @@ static int recover(struct tool *t, bool cleanup, struct us_err *err)
 
 	log_event(LOG_NOTICE, "admin.metadata.recovering", LF_TEXT("recovering cyrus databases"));
 	rc = meta_barrier(store_meta(t->host.store), err);
-	for (size_t i = 0; rc == 0 && cleanup && (p = store_partition_at(t->host.store, i)); i++)
-		(void)stage_sweep(p); /* what cannot go now goes the next time */
+	for (size_t i = 0; rc == 0 && (p = store_partition_at(t->host.store, i)); i++) {
+		rc = partition_recover(p, err);
+		if (rc == 0 && cleanup)
+			(void)stage_sweep(p); /* what cannot go now goes the next time */
+	}
 	if (rc == 0)
 		log_event(LOG_NOTICE, "admin.metadata.recovered",
 			  LF_TEXT("done recovering cyrus databases"));

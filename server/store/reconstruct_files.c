@@ -5,17 +5,22 @@
  * there, and its old record has none.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "server/base/failpoint.h"
 #include "server/base/io.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/store/mailbox.h"
 #include "server/store/message.h"
 #include "server/store/reconstruct_private.h"
+
+/* From this many unsynced files on, one syncfs is cheaper than a sync each. */
+#define MANY_FILES 8
 
 /* ---- names --------------------------------------------------------------------------------------- */
 
@@ -208,15 +213,45 @@ static int sync_message(struct work *w, const char *file, struct us_err *err)
 {
 	int fd = -1, rc = io_open(NULL, w->dir, file, O_RDONLY, 0, &fd, err);
 
-	if (rc == 0)
-		rc = io_fdatasync(FP("store.reconstruct.sync"), fd, err);
+	if (rc == 0 && io_fdatasync(FP("store.reconstruct.sync"), fd, err) < 0)
+		rc = partition_poison(w->partition, err);
 	io_close(&fd);
+	return rc;
+}
+
+static int sync_everything(struct work *w, struct us_err *err)
+{
+	int verdict = failpoint_hit(FP("store.reconstruct.syncfs"));
+
+	if (verdict < 0)
+		failpoint_die();
+	if (verdict > 0)
+		errno = verdict;
+	if (verdict == 0 && syncfs(w->dir) == 0)
+		return 0;
+	(void)us_fail_errno(err, "syncfs");
+	return partition_poison(w->partition, err);
+}
+
+/* The bytes of files that become messages: nobody has synced them for us. */
+static int sync_messages(struct work *w, struct us_err *err)
+{
+	size_t n = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < w->n_steps; i++)
+		n += w->steps[i].kind == STEP_SYNC;
+	if (n >= MANY_FILES)
+		return sync_everything(w, err);
+	for (size_t i = 0; rc == 0 && i < w->n_steps; i++)
+		if (w->steps[i].kind == STEP_SYNC)
+			rc = sync_message(w, w->steps[i].from, err);
 	return rc;
 }
 
 int reconstruct_take_steps(struct work *w, struct us_err *err)
 {
-	int rc = 0;
+	int rc = sync_messages(w, err);
 
 	for (size_t i = 0; rc == 0 && i < w->n_steps; i++) {
 		const struct file_step *step = &w->steps[i];
@@ -225,8 +260,6 @@ int reconstruct_take_steps(struct work *w, struct us_err *err)
 				       step->to, err);
 		else if (step->kind == STEP_REMOVE)
 			rc = io_unlink(FP("store.reconstruct.remove"), w->dir, step->from, err);
-		else
-			rc = sync_message(w, step->from, err);
 	}
 	return rc;
 }

@@ -137,12 +137,20 @@ static bool ops_are_whole(const struct journal_frame *f)
 	       (!(f->flags & FRAME_COMMIT) || (last && last->kind == OP_COUNTERS));
 }
 
-/* Does what comes behind it start from it? */
+/* Journals grow ahead of their frames, by zeros. */
+static bool is_nothing_from(const struct reading *r, uint64_t at)
+{
+	while (at < r->limit && r->bytes[at] == 0)
+		at++;
+	return at == r->limit;
+}
+
+/* Does what comes behind it start from it, or is it the last one there is? */
 static bool is_vouched_for(const struct reading *r, const struct journal_frame *f)
 {
 	uint64_t end = (uint64_t)((const char *)f - r->bytes) + f->length;
 
-	return end == r->published || fits(r, end, f->serial, f->crc);
+	return end == r->published || fits(r, end, f->serial, f->crc) || is_nothing_from(r, end);
 }
 
 static void note_frame(struct reading *r, uint64_t length, bool whole)

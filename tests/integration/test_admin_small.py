@@ -120,6 +120,22 @@ def test_recovery_is_there_and_sweeps_what_dead_connections_left(bench):
     assert "recovering cyrus databases" in log and "done recovering cyrus databases" in log
 
 
+def test_recovery_opens_a_partition_whose_disk_failed(bench):
+    page = FailpointPage(bench.root / "failpoints")
+    message = bench.message("From: a@b\r\n\r\nx\r\n")
+    bench.do("create user.bob", f"append user.bob {message}")
+    page.arm("store.journal.sync", "eio")
+    append = f"append user.bob {message}\n"
+    done = bench.run("tests/progs/store_do", stdin=append, env={"US_FAILPOINTS": str(page.path)})
+    assert done.returncode == 1 and page.fired
+    for _ in range(2):
+        done = bench.run("tests/progs/store_do", stdin=append)
+        assert done.returncode == 1 and "poisoned" in done.stdout
+    bench.ok("ctl_cyrusdb", "-r")
+    assert bench.do(append) == ["uid 2"]
+    assert len(bench.show("user.bob").live) == 2 and bench.ok("reconstruct", "-q", "-G") == ""
+
+
 def lose_metadata_and_restore(bench, copy):
     shutil.rmtree(bench.root / "conf/meta")
     shutil.copytree(bench.root / "conf" / copy, bench.root / "conf/meta")
