@@ -14,6 +14,7 @@
 
 #define OWNER_LOCK   "owner.lk"
 #define LAZY_MS      900 /* a second, less what a turn may take */
+#define LOOK_MS      1000
 #define VERSION_KEY  SPAN_LIT("version")
 #define VERSION_TEXT 24
 
@@ -25,6 +26,8 @@ struct engine {
 	bool unflushed;   /* something was committed since the last flush */
 	bool wants_flush; /* ... and somebody waits for it */
 	int64_t lazy_by;  /* when the oldest lazy batch is to be on the disk; 0: none is waiting */
+	int64_t look_at; /* when to see again if a checkpoint is due, flushes or not: it reads the log's files */
+	uint64_t looked; /* how many flushes there were when we last did */
 	bool failed, marked;
 	struct {
 		uint64_t gets, pages, batches, changed, repeated, flushes;
@@ -465,16 +468,20 @@ int engine_flush(struct engine *e, struct us_err *err)
 
 int engine_tend(struct engine *e, struct us_err *err)
 {
+	int64_t now = wait_clock_ms();
 	int rc = 0;
 
 	if (e->failed) {
 		leave_mark(e); /* if it could not be left before */
 		return refuse(err);
 	}
-	if (e->lazy_by && wait_clock_ms() >= e->lazy_by)
+	if (e->lazy_by && now >= e->lazy_by)
 		rc = engine_flush(e, err);
-	if (rc == 0)
+	if (rc == 0 && (now >= e->look_at || e->count.flushes != e->looked)) {
 		rc = bdb_checkpoint(e->db, false, err);
+		e->look_at = now + LOOK_MS;
+		e->looked = e->count.flushes;
+	}
 	return rc < 0 ? give_up(e, err) : 0;
 }
 
