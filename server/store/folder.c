@@ -330,6 +330,16 @@ struct partition *folder_local_partition(struct store *store, struct span partit
 
 /* ---- changing what belongs to the name ----------------------------------------------------------- */
 
+/* Above everything this mailbox has shown, whoever gave it. */
+uint64_t folder_next_modseq(const struct mailbox *m)
+{
+	uint64_t highest = mailbox_highestmodseq(m);
+
+	if (m->row.foldermodseq > highest)
+		highest = m->row.foldermodseq;
+	return highest + 1;
+}
+
 int folder_change(struct mailbox *m, const struct mailbox_row *wanted, struct meta_batch *batch,
 		  struct us_err *err)
 {
@@ -338,7 +348,7 @@ int folder_change(struct mailbox *m, const struct mailbox_row *wanted, struct me
 	int rc;
 
 	us_assert(m->locked);
-	row.foldermodseq = row.lastmodseq = mailbox_highestmodseq(m) + 1;
+	row.foldermodseq = row.lastmodseq = folder_next_modseq(m);
 	row.mtime = store_now();
 	folder_expect(batch, buf_span(&m->name), m->row_version);
 	folder_put_row(batch, buf_span(&m->name), &row);

@@ -247,7 +247,7 @@ static int do_move(struct move *v, struct span partition, uint32_t uidvalidity, 
 	v->row = v->m->row;
 	v->partition = v->m->partition;
 	if (!v->replicated)
-		v->row.foldermodseq = v->row.lastmodseq = mailbox_highestmodseq(v->m) + 1;
+		v->row.foldermodseq = v->row.lastmodseq = folder_next_modseq(v->m);
 	v->row.mtime = store_now();
 	if (uidvalidity)
 		v->row.uidvalidity = uidvalidity;

@@ -7,6 +7,7 @@
 void folder_expect(struct meta_batch *batch, struct span name, uint64_t version);
 void folder_del_row(struct meta_batch *batch, struct span name);
 void folder_put_serial(struct meta_batch *batch, struct span name, uint64_t serial);
+uint64_t folder_next_modseq(const struct mailbox *m);
 void folder_write_hdr(struct store *store, int dir, struct span name,
 		      const struct flag_names *names, const struct counters *counters);
 int folder_set_uidvalidity(struct mailbox *m, uint32_t uidvalidity, struct us_err *err);
