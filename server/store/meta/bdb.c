@@ -28,8 +28,12 @@ struct bdb {
 
 /* ---- errors ------------------------------------------------------------------------------------ */
 
+/* A disk that fails or is full is no corruption, even if recovery has to follow. (And not US_ENOSPC either: after that
+ * one the environment is still of use.) */
 static int code_of(int bdb_rc)
 {
+	if (bdb_rc == DB_RUNRECOVERY && bdb_hooks_error())
+		return US_EIO;
 	switch (bdb_rc) {
 	case ENOSPC:
 	case EDQUOT:

@@ -54,6 +54,8 @@ void bdb_stat(struct bdb *b, struct buf *out);
 void bdb_hooks_set(void);
 /* An fsync or fdatasync has failed: from then on every write and sync is refused. */
 bool bdb_hooks_sync_failed(void);
+/* errno of the first write, sync, creation or rename that failed since bdb_hooks_set(); 0: none. */
+int bdb_hooks_error(void);
 /* How many files were made or renamed: their directory wants a sync. */
 unsigned bdb_hooks_names(void);
 

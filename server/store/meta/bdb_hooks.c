@@ -20,8 +20,17 @@
 
 static struct {
 	bool sync_failed;
+	int error; /* errno of the first write, sync or new name that failed */
 	unsigned names;
 } seen;
+
+/* Remember what went wrong: Berkeley DB may make "run recovery" of it. */
+static long note(long rc)
+{
+	if (rc < 0 && errno != EINTR && !seen.error)
+		seen.error = errno;
+	return rc;
+}
 
 /* 0: go on. Sets errno otherwise. */
 static int pass(const struct failpoint *fp)
@@ -32,7 +41,7 @@ static int pass(const struct failpoint *fp)
 		failpoint_die();
 	if (verdict > 0)
 		errno = verdict;
-	return verdict > 0 ? -1 : 0;
+	return (int)note(verdict > 0 ? -1 : 0);
 }
 
 /* Errors that Berkeley DB would try again until they go away become one that it takes for what it is. */
@@ -55,9 +64,9 @@ static ssize_t hook_write(int fd, const void *data, size_t len)
 	}
 	if (verdict > 0) {
 		errno = verdict;
-		return -1;
+		return note(-1);
 	}
-	return write(fd, data, len);
+	return note(write(fd, data, len));
 }
 
 static int hook_fsync(int fd)
@@ -73,7 +82,7 @@ static int hook_fsync(int fd)
 	do
 		rc = fdatasync(fd);
 	while (rc < 0 && errno == EINTR);
-	if (rc < 0) {
+	if (note(rc) < 0) {
 		seen.sync_failed = true;
 		return refuse();
 	}
@@ -84,6 +93,7 @@ static int hook_open(const char *path, int flags, ...)
 {
 	mode_t mode = 0;
 	va_list ap;
+	int rc;
 
 	va_start(ap, flags);
 	if (flags & O_CREAT)
@@ -94,7 +104,8 @@ static int hook_open(const char *path, int flags, ...)
 			return -1;
 		seen.names++;
 	}
-	return open(path, flags | O_CLOEXEC, mode);
+	rc = open(path, flags | O_CLOEXEC, mode);
+	return flags & O_CREAT ? (int)note(rc) : rc;
 }
 
 static int hook_rename(const char *from, const char *to)
@@ -102,7 +113,7 @@ static int hook_rename(const char *from, const char *to)
 	if (pass(FP("meta.db.rename")) < 0)
 		return -1;
 	seen.names++;
-	return rename(from, to);
+	return (int)note(rename(from, to));
 }
 
 static int hook_unlink(const char *path)
@@ -118,6 +129,7 @@ static int hook_ftruncate(int fd, off_t len)
 void bdb_hooks_set(void)
 {
 	seen.sync_failed = false;
+	seen.error = 0;
 	seen.names = 0;
 	(void)db_env_set_func_write(hook_write);
 	(void)db_env_set_func_fsync(hook_fsync);
@@ -130,6 +142,11 @@ void bdb_hooks_set(void)
 bool bdb_hooks_sync_failed(void)
 {
 	return seen.sync_failed;
+}
+
+int bdb_hooks_error(void)
+{
+	return seen.error;
 }
 
 unsigned bdb_hooks_names(void)
