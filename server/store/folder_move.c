@@ -159,6 +159,7 @@ struct move {
 	struct mailbox_row row;
 	struct partition *partition; /* where it goes; the old one if it stays */
 	uint64_t to_version;         /* of an intermediate entry there */
+	struct buf to_uniqueid;      /* its; empty: it had none */
 	bool replicated;             /* modseqs are the peer's business */
 	bool asked;                  /* metad was */
 };
@@ -184,6 +185,8 @@ static int check_target(struct move *v, struct us_err *err)
 		rc = mailbox_row_get(v->store, v->to, pool, &old, &v->to_version, NULL, err);
 	if (rc > 0 && !mboxtype_has(old.type, MBOXTYPE_INTERMEDIATE))
 		rc = us_fail(err, US_EEXIST, "Mailbox already exists");
+	if (rc > 0)
+		buf_add_span(&v->to_uniqueid, old.uniqueid);
 	pool_free(&pool);
 	return rc < 0 ? rc : 0;
 }
@@ -197,6 +200,8 @@ static int fill_batch(struct move *v, struct meta_batch *batch, struct us_err *e
 	if (!span_eq(from, v->to)) {
 		folder_expect(batch, v->to, v->to_version);
 		folder_del_row(batch, from);
+		if (v->to_uniqueid.len)
+			meta_batch_del(batch, META_BY_UNIQUEID, buf_span(&v->to_uniqueid));
 		mailbox_row_add_former(&v->row, from);
 		rc = folder_raise_marks(v->store, batch, from, v->row.uidvalidity,
 					v->row.lastmodseq, err);
@@ -277,7 +282,10 @@ static int rename_locked(struct store *store, struct span from, struct span to,
 			 struct span partition, uint32_t uidvalidity, bool replicated,
 			 struct us_err *err)
 {
-	struct move v = {.store = store, .to = to, .replicated = replicated};
+	struct move v = {.store = store,
+			 .to = to,
+			 .to_uniqueid = BUF_INIT,
+			 .replicated = replicated};
 	int rc = mailbox_open(store, from, &v.m, err);
 
 	if (rc == 0)
@@ -288,6 +296,7 @@ static int rename_locked(struct store *store, struct span from, struct span to,
 		rc = folder_set_uidvalidity(v.m, uidvalidity, err);
 	if (rc == 0)
 		rc = do_move(&v, partition, uidvalidity, err);
+	buf_free(&v.to_uniqueid);
 	mailbox_close(&v.m);
 	return rc;
 }
