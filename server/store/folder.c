@@ -557,7 +557,7 @@ static unsigned collect_in(struct partition *p, int hash, const char *hash_name,
 		    (claims->n && bsearch(&id, claims->ids, claims->n, sizeof(id), compare_ids)))
 			continue;
 		buf_printf(&from, "u/%s/%s", hash_name, entry->d_name);
-		buf_printf(&to, "lost+found/%s", entry->d_name);
+		buf_printf(&to, "lost/%s", entry->d_name);
 		if (io_rename(FP("store.lost.rename"), p->dir, from.data, p->dir, to.data, &err) ==
 		    0) {
 			n++;

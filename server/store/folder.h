@@ -111,7 +111,7 @@ int folder_list_tombstones(struct store *store, struct span prefix,
 				     const struct tombstone_row *row, struct us_err *err),
 			   void *ctx, struct us_err *err);
 
-/* Move mailbox directories of a partition that no row claims to lost+found; gives how many. For start-up and repair. */
+/* Move mailbox directories of a partition that no row claims to lost/; gives how many. For start-up and repair. */
 int folder_collect_lost(struct store *store, struct partition *p, unsigned *n_out,
 			struct us_err *err);
 

@@ -149,18 +149,23 @@ uint64_t partition_boot_tag(void)
 
 /* ---- directories -------------------------------------------------------------------------------- */
 
+/* The last one is made when the others are durable: where it is, they are. */
 static int make_tops(const struct partition *p, struct us_err *err)
 {
-	static const char *const tops[] = {"u", "stage", "trash", "lost+found"};
-	bool made = false;
+	static const char *const tops[] = {"u", "stage", "trash"};
+	int rc = 0;
 
+	if (faccessat(p->dir, "lost", F_OK, 0) == 0)
+		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(tops); i++) {
-		int rc = io_mkdir(FP("store.partition.mkdir"), p->dir, tops[i], 0700, err);
+		rc = io_mkdir(FP("store.partition.mkdir"), p->dir, tops[i], 0700, err);
 		if (rc < 0 && rc != US_EEXIST)
 			return rc;
-		made |= rc == 0;
 	}
-	return made ? io_fsync(FP("store.partition.sync"), p->dir, err) : 0;
+	rc = io_fsync(FP("store.partition.sync"), p->dir, err);
+	if (rc == 0)
+		rc = io_mkdir(FP("store.partition.mkdir"), p->dir, "lost", 0700, err);
+	return rc == US_EEXIST ? 0 : rc;
 }
 
 int partition_open(const char *name, const char *path, struct partition *out, struct us_err *err)
@@ -224,12 +229,17 @@ int partition_make_mailbox(const struct partition *p, const struct storeid *id, 
 	char first[8];
 	int rc;
 
+	if (partition_is_poisoned(p))
+		return us_fail(err, US_EIO, "partition %s is poisoned after a failed sync",
+			       p->name);
 	partition_mailbox_path(id, &path);
 	snprintf(first, sizeof(first), "%.4s", path.data);
 	rc = io_mkdir(FP("store.mailbox.mkdir_hash"), p->dir, first, 0700, err);
+	if (rc == US_EEXIST)
+		rc = 0; /* whoever made it may have died before he made it durable */
 	if (rc == 0)
 		rc = io_sync_dir(FP("store.mailbox.sync_hash"), p->dir, "u", err);
-	if (rc < 0 && rc != US_EEXIST)
+	if (rc < 0)
 		goto out;
 	rc = io_mkdir(FP("store.mailbox.mkdir"), p->dir, path.data, 0700, err);
 	if (rc == 0)

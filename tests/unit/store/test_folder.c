@@ -39,7 +39,7 @@ static uint64_t serial_of(struct rig *rig, const char *name)
 	return serial;
 }
 
-/* Directories of mailboxes below u/, or what is in trash/ or lost+found/. */
+/* Directories of mailboxes below u/, or what is in trash/ or lost/. */
 static unsigned entries(const char *spool, const char *folder, const char *pattern)
 {
 	char command[200], text[20] = "";
