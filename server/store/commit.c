@@ -235,6 +235,19 @@ static bool must_fail(const struct commit *c, const struct guid *guid)
 	return wanted && strcmp(wanted, hex) == 0;
 }
 
+/* Write down that a name is about to come: whoever finds us dead takes it away again. */
+static void announce_name(struct commit *c, uint32_t uid)
+{
+	struct journal_header *head = c->m->view.journal.header;
+
+	c->high_uid = uid;
+	journal_set_word(&head->unborn_high, uid);
+	if (c->first_uid)
+		return;
+	journal_set_word(&head->unborn_low, uid);
+	c->first_uid = uid;
+}
+
 /* Give a message file its name in the mailbox. A file of that name can only be what an aborted commit left: no record
  * has this uid yet. */
 static int link_file(struct commit *c, int dir, const char *file, uint32_t uid, struct us_err *err)
@@ -243,17 +256,15 @@ static int link_file(struct commit *c, int dir, const char *file, uint32_t uid, 
 	int rc;
 
 	message_file_name(uid, name);
+	announce_name(c, uid);
 	rc = io_link(FP("store.commit.link"), dir, file, c->m->dir, name, err);
 	if (rc == US_EEXIST) {
 		rc = io_unlink(FP("store.commit.unlink_leftover"), c->m->dir, name, err);
 		if (rc == 0)
 			rc = io_link(FP("store.commit.link"), dir, file, c->m->dir, name, err);
 	}
-	if (rc == 0) {
+	if (rc == 0)
 		c->linked = true;
-		if (!c->first_uid)
-			c->first_uid = uid;
-	}
 	return rc;
 }
 
@@ -274,6 +285,7 @@ static int copy_file(struct commit *c, int from, uint32_t uid, struct us_err *er
 	off_t at = 0;
 
 	message_file_name(uid, name);
+	announce_name(c, uid);
 	rc = io_open(FP("store.commit.create_copy"), c->m->dir, name, O_WRONLY | O_CREAT | O_TRUNC,
 		     0600, &to, err);
 	while (rc == 0 && (n = pread(from, chunk, sizeof(chunk), at)) != 0) {
@@ -285,8 +297,6 @@ static int copy_file(struct commit *c, int from, uint32_t uid, struct us_err *er
 		rc = io_fdatasync(FP("store.commit.sync_copy"), to, err);
 	io_close(&to);
 	c->linked = true;
-	if (!c->first_uid)
-		c->first_uid = uid;
 	return rc;
 }
 

@@ -243,6 +243,8 @@ static void publish(struct commit *c)
 	if (c->meta)
 		journal_set_word(&v->journal.header->meta_pending, c->at.serial);
 	journal_publish(&v->journal, c->at.offset);
+	if (c->high_uid)
+		journal_set_word(&v->journal.header->unborn_low, 0);
 	v->at = c->at;
 }
 
@@ -432,12 +434,9 @@ void commit_abort(struct commit **commit)
 	if (!c)
 		return;
 	m = c->m;
-	for (uint64_t uid = c->first_uid; uid && uid <= m->view.counters.last_uid + (uint64_t)1;
-	     uid++) {
-		char name[16];
-		message_file_name((uint32_t)uid, name);
-		(void)unlinkat(m->dir, name, 0); /* what stays is written over by the next append */
-	}
+	/* A file that stays is written over by the next append. */
+	if (c->first_uid && mailbox_remove_files(m, c->first_uid, c->high_uid))
+		journal_set_word(&m->view.journal.header->unborn_low, 0);
 	commit_free(commit);
 	if (mailbox_reopen_view(m, &err) < 0)
 		log_event(LOG_ERR, "store.mailbox.lost", LF_STR("mailbox", m->name.data),

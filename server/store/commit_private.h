@@ -16,8 +16,8 @@ struct commit {
 	bool appended, linked; /* messages came; names came */
 	bool recount,
 		find_low; /* first_unseen_* must be looked for: from where it was, from the start */
-	uint32_t first_uid;       /* of the files linked, for abort */
-	struct staged **unsynced; /* their bytes are not on the disk */
+	uint32_t first_uid, high_uid; /* of the files that got names, for abort; 0: none */
+	struct staged **unsynced;     /* their bytes are not on the disk */
 	size_t n_unsynced, cap_unsynced;
 	struct {
 		uint32_t low, high;

@@ -51,24 +51,17 @@ static int copy_message(int from_dir, int to_dir, const char *name, struct us_er
 	return rc;
 }
 
-static bool is_message_name(const char *name)
-{
-	char *end;
-	unsigned long uid = strtoul(name, &end, 10);
-
-	return end != name && end[0] == '.' && end[1] == '\0' && uid && uid <= UINT32_MAX;
-}
-
 static int copy_messages(struct mailbox *m, int to_dir, struct us_err *err)
 {
 	int fd = openat(m->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
+	uint64_t uid;
 
 	if (!d)
 		return us_fail_errno(err, "read the mailbox's directory");
 	while (rc == 0 && (entry = readdir(d)))
-		if (is_message_name(entry->d_name))
+		if (message_file_uid(entry->d_name, &uid))
 			rc = copy_message(m->dir, to_dir, entry->d_name, err);
 	closedir(d);
 	return rc;

@@ -40,7 +40,9 @@ struct journal_header {
 	uint64_t meta_applied;
 	uint64_t commits;
 	uint32_t releases;
-	char reserved3[3980];
+	uint32_t reserved3;
+	uint64_t unborn_low, unborn_high;
+	char reserved4[3960];
 };
 static_assert(sizeof(struct journal_header) == JOURNAL_PAGE, "doc/FORMATS.md 3.1");
 

@@ -27,6 +27,14 @@ void message_file_name(uint32_t uid, char out[16])
 	snprintf(out, 16, "%u.", uid);
 }
 
+bool message_file_uid(const char *name, uint64_t *uid)
+{
+	struct span s = span_of(name);
+
+	return s.len > 1 && s.ptr[s.len - 1] == '.' &&
+	       span_u64(span_make(s.ptr, s.len - 1), UINT32_MAX, uid) && *uid;
+}
+
 /* ---- rows -------------------------------------------------------------------------------------- */
 
 int mailbox_row_get(struct store *store, struct span name, struct pool *pool,

@@ -15,6 +15,8 @@ int mailbox_recover(struct mailbox *m, struct us_err *err);
 /* Holding the mailbox lock, with the view at publish_end: roll forward a durable commit that was not published, and
  * give metad the META ops it has not got. */
 int mailbox_repair(struct mailbox *m, struct us_err *err);
+/* Holding the mailbox lock: remove the files of UIDs from low to high, those that there are. False: one is left. */
+bool mailbox_remove_files(struct mailbox *m, uint64_t low, uint64_t high);
 /* Give metad every META op with a serial above the row's. */
 int mailbox_apply_meta(struct mailbox *m, struct us_err *err);
 

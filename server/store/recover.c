@@ -7,6 +7,8 @@
  *
  * Then META ops that metad has not got are given to it: they were committed with their frame.
  */
+#include <dirent.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "server/base/io.h"
@@ -16,6 +18,8 @@
 #include "server/store/mboxname.h"
 #include "server/store/meta/meta.h"
 #include "server/store/partition.h"
+
+#define LIST_INSTEAD 1000 /* from so many UIDs on a directory is listed rather than each name tried */
 
 /* Follow the chain from `from`; *end is behind the last complete commit, *meta the newest META serial up to there. */
 static int find_end(struct journal *j, struct journal_position from, uint64_t limit,
@@ -69,6 +73,8 @@ static int recover_journal(struct mailbox *m, struct view *v, struct us_err *err
 		return rc;
 	journal_set_word(&head->meta_pending, meta);
 	journal_set_word(&head->meta_applied, 0);
+	if (!same_boot)
+		journal_set_word(&head->unborn_low, 0);
 	journal_set_word(&head->epoch, partition_epoch(m->partition));
 	journal_publish(&v->journal, end.offset);
 	journal_set_word(&head->boot_tag, store_boot_tag(m->store));
@@ -172,6 +178,61 @@ static int roll_forward(struct mailbox *m, struct us_err *err)
 	return rc < 0 ? rc : 0;
 }
 
+static bool remove_file(struct mailbox *m, uint64_t uid)
+{
+	char name[16];
+	struct us_err err;
+
+	message_file_name((uint32_t)uid, name);
+	if (io_unlink(FP("store.message.unlink"), m->dir, name, &err) == 0)
+		return true;
+	log_event(LOG_WARNING, "store.message.kept", LF_STR("mailbox", m->name.data),
+		  LF_NUM("uid", uid), LF_ERR(&err));
+	return false;
+}
+
+/* A peer may give a message any UID: what lies between two of them is not counted through. */
+static bool remove_listed_files(struct mailbox *m, uint64_t low, uint64_t high)
+{
+	int fd = openat(m->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	bool all = d != NULL;
+	uint64_t uid;
+
+	while (d && (entry = readdir(d)))
+		if (message_file_uid(entry->d_name, &uid) && uid >= low && uid <= high)
+			all &= remove_file(m, uid);
+	if (d)
+		closedir(d);
+	return all;
+}
+
+bool mailbox_remove_files(struct mailbox *m, uint64_t low, uint64_t high)
+{
+	bool all = true;
+
+	if (low <= high && high - low >= LIST_INSTEAD)
+		return remove_listed_files(m, low, high);
+	for (uint64_t uid = low; uid <= high; uid++)
+		all &= remove_file(m, uid);
+	return all;
+}
+
+/* Message files that got their names for a commit that never came. */
+static void remove_unborn(struct mailbox *m)
+{
+	struct journal_header *head = m->view.journal.header;
+	uint64_t low = journal_word(&head->unborn_low), high = journal_word(&head->unborn_high);
+
+	if (!low)
+		return;
+	if (low <= m->view.counters.last_uid)
+		low = m->view.counters.last_uid + (uint64_t)1;
+	if (mailbox_remove_files(m, low, high))
+		journal_set_word(&head->unborn_low, 0);
+}
+
 /* The words say what a live holder has done; the row, what metad kept of it. A lazy batch may be lost with metad, and a row
  * that was made again from mbox.hdr may be older than the journal. */
 static bool is_behind(const struct mailbox *m)
@@ -185,6 +246,9 @@ static bool is_behind(const struct mailbox *m)
 int mailbox_repair(struct mailbox *m, struct us_err *err)
 {
 	int rc = roll_forward(m, err);
+
+	if (rc == 0)
+		remove_unborn(m);
 
 	if (rc == 0 && is_behind(m)) {
 		rc = mailbox_apply_meta(m, err);
