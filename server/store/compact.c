@@ -102,7 +102,16 @@ static long number_of(const char *name, const char *prefix)
 	return strncmp(name, prefix, len) == 0 ? strtol(name + len, NULL, 10) : -1;
 }
 
-/* Files of generations the new index does not name. */
+/* The file of a message that left the mailbox: its remover died. Files above last_uid are another matter: reconstruct's. */
+static bool is_stray(struct view *v, const char *name)
+{
+	uint64_t uid;
+
+	return v && !v->corrupt && message_file_uid(name, &uid) && uid <= v->counters.last_uid &&
+	       !view_find(v, (uint32_t)uid);
+}
+
+/* Files of generations the new index does not name, and of messages it does not know. */
 static void remove_old(int dir, const struct generation *g)
 {
 	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -114,7 +123,7 @@ static void remove_old(int dir, const struct generation *g)
 		long jnl = number_of(name, "mbox.jnl."), ann = number_of(name, "mbox.ann."),
 		     cache = number_of(name, "mbox.cache.");
 		if ((jnl >= 0 && jnl != (long)g->number) || (ann >= 0 && ann != (long)g->number) ||
-		    (cache >= 0 && cache != (long)g->cache_number))
+		    (cache >= 0 && cache != (long)g->cache_number) || is_stray(g->view, name))
 			(void)io_unlink(FP("store.compact.unlink"), dir, name,
 					NULL); /* the next one tries again */
 	}
@@ -251,6 +260,8 @@ static int settle_meta(struct mailbox *m, struct us_err *err)
 	return rc == 0 ? mailbox_repair(m, err) : rc;
 }
 
+/* If the switch was made and could not be made durable, neither generation may be written to: our view is of the one that
+ * no name leads to any more, and the other may not outlive the machine. */
 int compact(struct mailbox *m, struct us_err *err)
 {
 	struct view *v = &m->view;
@@ -264,7 +275,8 @@ int compact(struct mailbox *m, struct us_err *err)
 			       .names = &v->names,
 			       .annots = &v->annots,
 			       .n_records = v->counters.records,
-			       .records = {next_record, &walker}};
+			       .records = {next_record, &walker},
+			       .view = v};
 	int rc;
 
 	us_assert(m->locked);
@@ -282,6 +294,8 @@ int compact(struct mailbox *m, struct us_err *err)
 				      partition_epoch(m->partition), err);
 	}
 	history_fini(&history);
+	if (rc < 0 && !mailbox_has_same_index(m))
+		return partition_poison(m->partition, err);
 	if (rc == 0)
 		rc = mailbox_reopen_view(m, err);
 	if (rc == 0)

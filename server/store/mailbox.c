@@ -132,7 +132,7 @@ static int note_index(struct mailbox *m, struct us_err *err)
 	return 0;
 }
 
-static bool same_index(const struct mailbox *m)
+bool mailbox_has_same_index(const struct mailbox *m)
 {
 	struct stat st;
 
@@ -183,7 +183,7 @@ int mailbox_refresh(struct mailbox *m, struct us_err *err)
 {
 	int rc;
 
-	if (m->view.base.header && same_index(m))
+	if (m->view.base.header && mailbox_has_same_index(m))
 		return view_advance(&m->view, err);
 	rc = mailbox_reopen_view(m, err);
 	return rc < 0 ? rc : 1;

@@ -6,6 +6,8 @@
 
 /* Open mbox.lk if it is not. */
 int mailbox_open_lock(struct mailbox *m, struct us_err *err);
+/* Is mbox.idx still the one the view is of? */
+bool mailbox_has_same_index(const struct mailbox *m);
 /* Throw the view away and open what is published. */
 int mailbox_reopen_view(struct mailbox *m, struct us_err *err);
 
