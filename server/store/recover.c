@@ -3,7 +3,8 @@
  *	same boot, same epoch	a complete commit behind publish_end was left by one who died between writing and
  *				publishing: roll it forward. An incomplete one is written over by the next
  *	same boot, other epoch	a sync had failed: what lies behind publish_end may not be on the disk: blot it out
- *	another boot		publish_end means nothing: everything complete in the chain is what there is
+ *	another boot		publish_end is only the least there must be: everything complete in the chain is
+ *				what there is
  *
  * Then META ops that metad has not got are given to it: they were committed with their frame.
  */
@@ -65,7 +66,8 @@ static int recover_journal(struct mailbox *m, struct view *v, struct us_err *err
 
 	if (rc < 0)
 		return rc;
-	if (same_boot && end.offset != limit)
+	/* What was published was durable before, on whichever boot; the next frames would be written over it. */
+	if (end.offset < journal_publish_end(&v->journal))
 		return us_fail(err, US_ECORRUPT, "the journal's chain is broken at %llu",
 			       (unsigned long long)end.offset);
 	rc = blot_out(&v->journal, end.offset, err);

@@ -9,6 +9,7 @@
 #include "server/base/failpoint.h"
 #include "server/base/io.h"
 #include "server/store/cache.h"
+#include "server/store/reconstruct.h"
 #include "server/store/mime/cache.h"
 
 #define MESSAGE                                                                        \
@@ -381,8 +382,10 @@ static void another_boot_recovers_by_the_chain(void **state)
 	rig_flags(rig, "user.bob", 2, FLAG_SEEN, true);
 	m = rig_mailbox(rig, "user.bob");
 	before = m->view.counters;
-	/* What a crash may leave of the words: anything. */
-	m->view.journal.header->publish_end = 12345;
+	/* What a crash may leave of the words: anything, but publish_end as it was at some moment. */
+	m->view.journal.header->publish_end = JOURNAL_PAGE;
+	m->view.journal.header->unborn_low = 3;
+	m->view.journal.header->unborn_high = 90;
 	m->view.journal.header->meta_pending = 99;
 	mailbox_close(&m);
 	store_close(&rig->store);
@@ -395,6 +398,38 @@ static void another_boot_recovers_by_the_chain(void **state)
 	assert_memory_equal(&peeked, &before, sizeof(before));
 	mailbox_close(&m);
 	assert_int_equal(rig_append(rig, "user.bob", MESSAGE, 0), 6);
+	unsetenv("US_BOOT_ID");
+}
+
+/* What was published had been durable: a chain that is shorter is damaged, and the messages behind the damage are not
+ * to be forgotten. */
+static void a_damaged_journal_is_not_cut_short(void **state)
+{
+	struct rig *rig = *state;
+	struct reconstruct_options options = {.check_guids = true};
+	struct reconstruct_report report;
+	struct mailbox *m;
+	struct us_err err;
+	char byte = 'X';
+
+	rig_create(rig, "user.bob");
+	rig_append(rig, "user.bob", MESSAGE, 0);
+	m = rig_mailbox(rig, "user.bob");
+	rig_append(rig, "user.bob", MESSAGE, 0);
+	rig_append(rig, "user.bob", MESSAGE, 0);
+	assert_int_equal(pwrite(m->view.journal.fd, &byte, 1, (off_t)m->view.at.offset + 100), 1);
+	mailbox_close(&m);
+	store_close(&rig->store);
+	setenv("US_BOOT_ID", "another2", 1);
+	rig_open(rig);
+	assert_int_equal(mailbox_open(rig->store, SPAN_LIT("user.bob"), &m, &err), US_ECORRUPT);
+	assert_int_equal(us_err_class(US_ECORRUPT), US_REPAIR);
+	assert_ok(reconstruct_mailbox(rig->store, SPAN_LIT("user.bob"), &options, &report, &err),
+		  &err);
+	m = rig_mailbox(rig, "user.bob");
+	assert_int_equal(m->view.counters.exists, 3);
+	rig_check_counters(m);
+	mailbox_close(&m);
 	unsetenv("US_BOOT_ID");
 }
 
@@ -495,6 +530,7 @@ int main(void)
 		T(a_durable_commit_is_rolled_forward),
 		T(a_torn_frame_is_no_frame),
 		T(another_boot_recovers_by_the_chain),
+		T(a_damaged_journal_is_not_cut_short),
 		T(a_failed_sync_poisons_until_recovered),
 		T(peek_is_the_same_as_looking),
 		T(a_copy_is_a_link),
