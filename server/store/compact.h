@@ -36,7 +36,8 @@ struct generation {
 	const struct annots *annots;
 	uint64_t n_records;
 	struct index_source records;
-	struct view *view; /* files of messages it does not know are removed; NULL: all are left alone */
+	struct view *
+		view; /* files of messages it does not know are removed; NULL: all are left alone */
 	const struct buf *history; /* FLAGHIST ops to carry over, may be NULL */
 	uint32_t n_history;
 };

@@ -30,9 +30,12 @@ void message_file_name(uint32_t uid, char out[16])
 bool message_file_uid(const char *name, uint64_t *uid)
 {
 	struct span s = span_of(name);
+	char again[16];
 
-	return s.len > 1 && s.ptr[s.len - 1] == '.' &&
-	       span_u64(span_make(s.ptr, s.len - 1), UINT32_MAX, uid) && *uid;
+	if (s.len < 2 || !span_u64(span_make(s.ptr, s.len - 1), UINT32_MAX, uid) || !*uid)
+		return false;
+	message_file_name((uint32_t)*uid, again);
+	return strcmp(name, again) == 0; /* and not "007." */
 }
 
 /* ---- rows -------------------------------------------------------------------------------------- */

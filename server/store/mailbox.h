@@ -73,7 +73,8 @@ uint64_t mailbox_highestmodseq(const struct mailbox *m);
 /* Open the file of a message for reading. */
 int mailbox_open_message(struct mailbox *m, uint32_t uid, int *out, struct us_err *err);
 void message_file_name(uint32_t uid, char out[16]); /* "17." */
-bool message_file_uid(const char *name, uint64_t *uid); /* back from that; false: no name of a message file */
+bool message_file_uid(const char *name,
+		      uint64_t *uid); /* back from that; false: no name of a message file */
 
 /* Only the counters of a mailbox, in constant time whatever its size. */
 int mailbox_peek(struct store *store, const struct mailbox_row *row, struct counters *out,

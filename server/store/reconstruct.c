@@ -456,6 +456,18 @@ static void read_ahead(struct work *w)
 	io_close(&w->dir);
 }
 
+/* What a dead holder of the lock left is finished by those who know how, as far as it can be. */
+static void finish_what_can_be(struct work *w)
+{
+	struct mailbox *m;
+	struct us_err err;
+
+	if (mailbox_open(w->store, w->name, &m, &err) < 0)
+		return; /* that is why we are here */
+	(void)mailbox_lock_in_namespace(m, &err);
+	mailbox_close(&m);
+}
+
 int reconstruct_mailbox(struct store *store, struct span name,
 			const struct reconstruct_options *options,
 			struct reconstruct_report *report, struct us_err *err)
@@ -472,8 +484,10 @@ int reconstruct_mailbox(struct store *store, struct span name,
 	w.pool = pool_new();
 	read_ahead(&w);
 	rc = store_lock_namespace(store, name, STORE_SHARED, &namespace_lock, err);
-	if (rc == 0)
+	if (rc == 0) {
+		finish_what_can_be(&w);
 		rc = open_directory(&w, err);
+	}
 	if (rc == 0)
 		rc = lock_mailbox(&w, err);
 	if (rc == 0)

@@ -20,7 +20,8 @@
 #include "server/store/meta/meta.h"
 #include "server/store/partition.h"
 
-#define LIST_INSTEAD 1000 /* from so many UIDs on a directory is listed rather than each name tried */
+#define LIST_INSTEAD \
+	1000 /* from so many UIDs on a directory is listed rather than each name tried */
 
 /* Follow the chain from `from`; *end is behind the last complete commit, *meta the newest META serial up to there. */
 static int find_end(struct journal *j, struct journal_position from, uint64_t limit,
