@@ -285,25 +285,15 @@ static int rename_locked(struct store *store, struct span from, struct span to,
 		rc = mailbox_lock_in_namespace(v.m, err);
 	if (rc == 0)
 		rc = check_target(&v, err);
+	/* A peer's RENAME may carry the uidvalidity. The records' counters hold it as well as the row: both change at once. */
 	if (rc == 0 && uidvalidity && uidvalidity != v.m->view.counters.uidvalidity)
-		rc = folder_set_uidvalidity(v.m, uidvalidity, err);
+		rc = folder_take_values(v.m, uidvalidity, /* raclmodseq */ 0, /* foldermodseq */ 0,
+					err);
 	if (rc == 0)
 		rc = do_move(&v, partition, uidvalidity, err);
 	buf_free(&v.to_uniqueid);
 	mailbox_close(&v.m);
 	return rc;
-}
-
-/* A peer's RENAME may carry the uidvalidity; the records' counters hold it too. */
-int folder_set_uidvalidity(struct mailbox *m, uint32_t uidvalidity, struct us_err *err)
-{
-	struct commit *c;
-	int rc = commit_begin(m, &c, err);
-
-	if (rc < 0)
-		return rc;
-	commit_counters(c)->uidvalidity = uidvalidity;
-	return commit_finish(&c, err);
 }
 
 int folder_take_values(struct mailbox *m, uint32_t uidvalidity, uint64_t raclmodseq,

@@ -10,7 +10,6 @@ void folder_put_serial(struct meta_batch *batch, struct span name, uint64_t seri
 uint64_t folder_next_modseq(const struct mailbox *m);
 void folder_write_hdr(struct store *store, int dir, struct span name,
 		      const struct flag_names *names, const struct counters *counters);
-int folder_set_uidvalidity(struct mailbox *m, uint32_t uidvalidity, struct us_err *err);
 /* Remove the tombstone of a mailbox that comes back. */
 int folder_forget_tombstone(struct store *store, struct meta_batch *batch, struct span uniqueid,
 			    struct us_err *err);
