@@ -64,7 +64,7 @@ void folder_put_serial(struct meta_batch *batch, struct span name, uint64_t seri
 
 bool folder_may_be_done(int rc)
 {
-	return rc == US_EIO || rc == US_ETIMEOUT;
+	return rc == US_EIO || rc == US_ENOSPC || rc == US_ETIMEOUT;
 }
 
 /* A copy that fails costs the ability to rebuild this mailbox's row, not the row: said, not refused. */
