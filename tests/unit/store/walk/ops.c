@@ -923,6 +923,26 @@ static int run_reconstruct(struct walk *w, struct us_err *err)
 	return one_step(w, reconstruct_mailbox(w->store, BOB, &options, &report, err));
 }
 
+/* Files that somebody put there, more than are worth a sync each. */
+static void add_files(struct walk *w)
+{
+	struct mailbox *m;
+	struct us_err err;
+
+	walk_open(w);
+	assert_ok(mailbox_open(w->store, BOB, &m, &err), &err);
+	for (int i = 90; i < 110; i++) {
+		char name[16];
+		int fd;
+		snprintf(name, sizeof(name), "%d.", i);
+		fd = openat(m->dir, name, O_WRONLY | O_CREAT, 0600);
+		assert_int_equal(write(fd, "Subject: y\r\n\r\nfound\r\n", 21), 21);
+		close(fd);
+	}
+	mailbox_close(&m);
+	store_close(&w->store);
+}
+
 static int run_reconstruct_removing(struct walk *w, struct us_err *err)
 {
 	struct reconstruct_options options = {.check_guids = true,
@@ -1054,6 +1074,7 @@ const struct walk_op walk_ops[] = {
 	{"recover_partition", WALK_UNSURE, 1, run_recover_partition, fail_sync,   "store.recover.blot store.recover.sync"},
 	{"reconstruct", WALK_DAMAGED, 2, run_reconstruct,       damage,            "store.reconstruct.rename store.compact.switch store.index.write_records"},
 	{"reconstruct_removing", WALK_DAMAGED, 2, run_reconstruct_removing, damage, "store.reconstruct.remove store.compact.switch store.index.write_records"},
+	{"reconstruct_many", WALK_DAMAGED, 2, run_reconstruct,  add_files,         "store.reconstruct.syncfs store.compact.switch store.index.write_records"},
 	{"collect_lost",         0, 1, run_collect_lost,        lose_directory,    "store.lost.rename"},
 	{"sweep_stage",          0, 1, run_sweep_stage,         abandon_stage,     "store.tree.unlink store.tree.rmdir"},
 	{"open_first",  WALK_OPENS, 1, run_open,                walk_make_directories,  "store.lock.mkdir store.partition.mkdir store.partition.sync store.partition.link_state meta.db.create meta.db.fsync meta.db.sync_dir"},
