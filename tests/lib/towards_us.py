@@ -59,7 +59,7 @@ class Pair:
         return [o for o in found if o != "APPLY CAPABILITIES"]
 
     def differences(self):
-        stores = [read_store(one.endpoint(), bodies=False) for one in (self.a, self.b)]
+        stores = [read_store(one.endpoint()) for one in (self.a, self.b)]
         return compare(*stores, deleted=True) + self.wrong_bodies(stores[1])
 
     def wrong_bodies(self, store):
