@@ -113,16 +113,19 @@ static int add_flags_op(struct commit *c, const struct record *r, struct us_err 
 	return commit_add_op(c, &op, err);
 }
 
+static int add_whole_op(struct commit *c, const struct record *r, struct us_err *err)
+{
+	struct op_record op = {.op = {OP_RECORD, 0, sizeof(op)}, .record = *r};
+
+	op.record.crc = record_crc(&op.record);
+	return commit_add_op(c, &op, err);
+}
+
 static int add_record_op(struct commit *c, const struct record *before, const struct record *after,
 			 struct us_err *err)
 {
-	struct op_record op = {.op = {OP_RECORD, 0, sizeof(op)}};
-
-	if (before && only_flags_differ(before, after))
-		return add_flags_op(c, after, err);
-	op.record = *after;
-	op.record.crc = record_crc(&op.record);
-	return commit_add_op(c, &op, err);
+	return before && only_flags_differ(before, after) ? add_flags_op(c, after, err)
+							  : add_whole_op(c, after, err);
 }
 
 /* Keep counters.first_unseen_* right, or note that they must be looked for. */
