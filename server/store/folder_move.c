@@ -165,7 +165,7 @@ static bool changes_partition(const struct move *v)
 static int check_target(struct move *v, struct us_err *err)
 {
 	struct pool *pool = pool_new();
-	struct mailbox_row old;
+	struct mailbox_row old = {0};
 	int rc;
 
 	if (span_eq(v->to, buf_span(&v->m->name))) {

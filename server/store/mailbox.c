@@ -438,7 +438,7 @@ out:
 static int peek_slowly(struct store *store, const struct mailbox_row *row, struct counters *out,
 		       struct us_err *err)
 {
-	struct mailbox *m;
+	struct mailbox *m = NULL;
 	struct buf name = BUF_INIT;
 	int rc = mailbox_name_of_uniqueid(store, row->uniqueid, &name, err);
 
@@ -446,10 +446,9 @@ static int peek_slowly(struct store *store, const struct mailbox_row *row, struc
 		rc = no_such_mailbox(err);
 	if (rc > 0)
 		rc = mailbox_open(store, buf_span(&name), &m, err);
-	if (rc == 0) {
+	if (m)
 		*out = m->view.counters;
-		mailbox_close(&m);
-	}
+	mailbox_close(&m);
 	buf_free(&name);
 	return rc;
 }
