@@ -83,7 +83,7 @@ def test_what_is_a_message(us, bob):
     for uid, (message, kept) in enumerate(TAKEN, 1):
         assert bob.ok("APPEND", "INBOX", Literal(message)).code[2] == uid
         assert stored(bob, uid)["BODY[]"] == kept
-    assert not list(us.root.glob("spool/stage/*/*"))    # nothing stays behind
+    assert not us.staged()    # nothing stays behind
 
 
 @pytest.mark.parametrize("options, status, kept", [

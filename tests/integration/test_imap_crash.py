@@ -125,7 +125,7 @@ def test_death_at_each_point(server, operation, mode):
                                                                                                 users=[rig.user]))]
     assert not wrong
     assert not read_store(rig.s.endpoint()).faults
-    assert not list(rig.s.root.glob("spool/stage/*/*"))
+    assert not rig.s.staged()
 
 
 @pytest.mark.limit(600)

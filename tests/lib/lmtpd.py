@@ -69,7 +69,8 @@ class Lmtpd(Supervised):
         return [(folder / f"{uid}.").read_bytes() for uid in sorted(self.show(mailbox).live)]
 
     def staged(self):
-        return [p for spool in self.spools() for p in (spool / "stage").glob("*/*")]
+        """Message files in the staging directories; one of those may go while we look."""
+        return [p for spool in self.spools() for p in places.files_below(spool / "stage")]
 
     def __enter__(self):
         return self if self.process else self.start()

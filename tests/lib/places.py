@@ -32,6 +32,22 @@ def wait_until(condition, seconds, what):
         time.sleep(0.01)
 
 
+def size_of(path):
+    """Bytes in a file, or None if it is gone."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
+def files_below(directory):
+    """The files in a directory's subdirectories, each of which may go while we look."""
+    found = []
+    for path, _, names in os.walk(directory):    # skips what it cannot open
+        found += [Path(path) / name for name in names if Path(path) != directory]
+    return found
+
+
 def free_ports(count):
     """Ports of 127.0.0.1 that nobody listens on, none given twice in this run."""
     out, held = [], []

@@ -122,7 +122,7 @@ class Server(MailServer):
 
     def staged(self):
         """Files that wait in staging directories; none may, once the connections are gone."""
-        return [p for part in self.partitions() for p in sorted((part / "stage").glob("*/*"))]
+        return [p for part in self.partitions() for p in sorted(places.files_below(part / "stage"))]
 
     def __enter__(self):
         return self if self.master else self.start()

@@ -127,8 +127,8 @@ class Site(Replica):
         return self.conf / "sync" / channel
 
     def pending(self, channel=""):
-        """Logs that wait or are in work."""
-        return [p for p in self.sync_dir(channel).glob("log*") if p.stat().st_size or "-" in p.name]
+        """Logs that wait or are in work. One that goes while we look counts: it may have got another name."""
+        return [p for p in self.sync_dir(channel).glob("log*") if "-" in p.name or places.size_of(p) != 0]
 
     def page(self, channel=""):
         return Page((self.sync_dir(channel) / "state").read_bytes())
