@@ -4,6 +4,7 @@
 #include <iconv.h>
 #include <string.h>
 
+#include "server/session/listmatch.h"
 #include "server/store/folder.h"
 #include "server/store/mboxname.h"
 
@@ -81,39 +82,6 @@ bool names_is_pattern(struct span word)
 	return span_find(word, '*') || span_find(word, '%');
 }
 
-/* Only the last wildcard needs to be gone back to, and only a "*" that came after it can take that place; a "%"
- * that failed falls back on the "*" before it. */
-bool names_match(struct span pattern, struct span name, char separator)
-{
-	size_t p = 0, n = 0, star_p = SIZE_MAX, star_n = 0, level_p = SIZE_MAX, level_n = 0;
-
-	for (;;) {
-		if (p < pattern.len && pattern.ptr[p] == '*') {
-			star_p = ++p;
-			star_n = n;
-			level_p = SIZE_MAX;
-		} else if (p < pattern.len && pattern.ptr[p] == '%') {
-			level_p = ++p;
-			level_n = n;
-		} else if (p < pattern.len && n < name.len && pattern.ptr[p] == name.ptr[n]) {
-			p++;
-			n++;
-		} else if (p == pattern.len && n == name.len) {
-			return true;
-		} else if (level_p != SIZE_MAX && level_n < name.len &&
-			   name.ptr[level_n] != separator) {
-			p = level_p;
-			n = ++level_n;
-		} else if (star_p != SIZE_MAX && star_n < name.len) {
-			p = star_p;
-			n = ++star_n;
-			level_p = SIZE_MAX;
-		} else {
-			return false;
-		}
-	}
-}
-
 struct each {
 	const struct host *host;
 	struct span pattern;
@@ -128,7 +96,8 @@ static int look_at(void *ctx, struct span name, const struct mailbox_row *row, s
 
 	buf_clear(&e->external);
 	names_external(e->host, name, &e->external);
-	if (!names_match(e->pattern, buf_span(&e->external), mboxname_separator(&e->host->names)))
+	if (!listmatch_fits(e->pattern, buf_span(&e->external),
+			    mboxname_separator(&e->host->names)))
 		return 0;
 	return e->fn(e->ctx, name, row, err);
 }

@@ -28,8 +28,6 @@ int names_internal(const struct host *host, struct span word, enum names_form fo
 void names_external(const struct host *host, struct span internal, struct buf *out);
 
 bool names_is_pattern(struct span word);
-/* Does the external name fit? */
-bool names_match(struct span pattern, struct span name, char separator);
 
 /* Call fn for every mailbox that fits the pattern, in list order, rows without a directory too. The spans are good for the
  * call. fn: 0 go on, else stop with that. */

@@ -14,6 +14,7 @@
 #include "server/admin/tool.h"
 #include "server/base/mem.h"
 #include "server/base/pool.h"
+#include "server/session/listmatch.h"
 #include "server/store/folder.h"
 #include "server/store/mboxname.h"
 #include "server/store/reconstruct.h"
@@ -63,8 +64,8 @@ static bool word_covers(const struct work *w, const char *word, struct span name
 		do {
 			buf_clear(&text);
 			names_external(host, at, &text);
-			covers = names_match(span_of(word), buf_span(&text),
-					     mboxname_separator(&host->names));
+			covers = listmatch_fits(span_of(word), buf_span(&text),
+						mboxname_separator(&host->names));
 			at = mboxname_parent(at);
 		} while (!covers && w->recursive && at.len);
 	} else if (names_internal(host, span_of(word), NAMES_UTF8, &text, NULL) == 0) {

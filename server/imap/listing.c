@@ -1,8 +1,8 @@
 /* listing.c - see listing.h. */
 #include "server/imap/listing.h"
 
-#include "server/imap/listmatch.h"
 #include "server/imap/reply.h"
+#include "server/session/listmatch.h"
 
 void listing_write(struct stream *out, const char *word, const char *attributes, char separator,
 		   struct span name)

@@ -4,7 +4,7 @@
 #include "server/base/buf.h"
 #include "server/base/stream.h"
 #include "server/imap/listing.h"
-#include "server/imap/listmatch.h"
+#include "server/session/listmatch.h"
 
 static void patterns_fit(void **state UNUSED)
 {

@@ -1,5 +1,5 @@
 /* listmatch.c - see listmatch.h. */
-#include "server/imap/listmatch.h"
+#include "server/session/listmatch.h"
 
 #include <string.h>
 

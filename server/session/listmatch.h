@@ -1,6 +1,7 @@
-/* listmatch.h - the patterns of LIST and LSUB (RFC 3501, 6.3.8): "*" is anything, "%" anything within a level. Pure. */
-#ifndef US_IMAP_LISTMATCH_H
-#define US_IMAP_LISTMATCH_H
+/* listmatch.h - the patterns of LIST and LSUB (RFC 3501, 6.3.8), which the tools take too: "*" is anything, "%" anything
+ * within a level. Pure. */
+#ifndef US_SESSION_LISTMATCH_H
+#define US_SESSION_LISTMATCH_H
 
 #include <stdbool.h>
 
