@@ -76,7 +76,6 @@ static int cmd_restart(struct session *s, struct us_err *err UNUSED)
 
 static int cmd_starttls(struct session *s, struct us_err *err)
 {
-	struct stream_tls_info info;
 	int rc;
 
 	if (!s->host->tls) {
@@ -90,12 +89,10 @@ static int cmd_starttls(struct session *s, struct us_err *err)
 		return 0;
 	}
 	stream_write_str(s->stream, "OK Begin TLS negotiation now\r\n");
-	rc = stream_start_tls(s->stream, s->host->tls, NULL, err);
+	rc = host_start_tls(s->host, s->stream, s->sasl, err);
 	if (rc < 0)
 		return rc;
 	s->tls = true;
-	stream_tls_info(s->stream, &info);
-	sasl_srv_set_layer(s->sasl, info.bits, info.peer_name);
 	put_banner(s);
 	return 0;
 }
@@ -267,20 +264,18 @@ static int next_command(struct session *s, struct us_err *err)
 
 /* ---- the connection ----------------------------------------------------------------------------- */
 
-static void begin(struct session *s, const struct service_conn *conn,
-		  const struct session_options *options)
+static void begin(struct session *s, const struct service_env *env, const struct service_conn *conn)
 {
 	struct dlist_limits limits;
 
-	s->force = options->force;
 	session_id_new(s->host, s->id);
 	log_context("session", s->id);
 	log_context("peer", conn->remote.text);
 	s->peer = conn->remote.text;
 	s->stream = host_stream(s->host, conn, conf_duration_s(s->host->conf, CONF_sync_timeout));
 	s->sasl = host_sasl(s->host, conn, "csync");
-	if (options->protection)
-		sasl_srv_set_layer(s->sasl, options->protection, NULL);
+	if (env->protection)
+		sasl_srv_set_layer(s->sasl, env->protection, NULL);
 	csync_limits(s->host->conf, &limits);
 	dlist_lexer_init(&s->lexer, stream_source(s->stream), &limits);
 	/* Who may connect to our Unix socket was decided by its directory: he is the administrator. */
@@ -309,15 +304,17 @@ static void end(struct session *s, int rc, const struct us_err *err)
 	log_context_clear();
 }
 
-int session_serve(struct host *host, const struct service_conn *conn,
-		  const struct session_options *options)
+int session_serve(const struct service_env *env, const struct service_conn *conn, bool force)
 {
-	struct session s = {.host = host, .stop = conn->stop, .args = {BUF_INIT, BUF_INIT}};
+	struct session s = {.host = env->host,
+			    .stop = conn->stop,
+			    .force = force,
+			    .args = {BUF_INIT, BUF_INIT}};
 	struct us_err err = US_ERR_INIT;
 	int rc = 0;
 
-	change_log_set_origin(host->change_log, CHANNELS_REPLICATED);
-	begin(&s, conn, options);
+	change_log_set_origin(s.host->change_log, CHANNELS_REPLICATED);
+	begin(&s, env, conn);
 	put_banner(&s);
 	while (rc == 0 && !s.done)
 		rc = next_command(&s, &err);

@@ -5,14 +5,7 @@
 #include "server/session/host.h"
 #include "server/session/service.h"
 
-/* What the program was told beside the configuration. */
-struct session_options {
-	unsigned protection; /* -p: bits of encryption that something around us provides */
-	bool force;          /* -f: every session begins as if APPLY FORCE had been given */
-};
-
-/* Serve a client to the end. Gives the process's exit status. */
-int session_serve(struct host *host, const struct service_conn *conn,
-		  const struct session_options *options);
+/* Serve a client to the end; with `force` (-f) as if he had begun with APPLY FORCE. Gives the process's exit status. */
+int session_serve(const struct service_env *env, const struct service_conn *conn, bool force);
 
 #endif

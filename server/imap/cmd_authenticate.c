@@ -1,17 +1,14 @@
 /* cmd_authenticate.c - AUTHENTICATE (RFC 3501, 6.2.2; initial response: RFC 4959).
  *
- *	C: A1 AUTHENTICATE mech [base64, or "=" for an empty one]
- *	S: "+ " base64		C: base64, or "*" to give up	... as often as the mechanism wants
+ * How it goes on is server/session/sasl_exchange.h's.
  */
 #include <stdio.h>
 
-#include "server/base/base64.h"
 #include "server/base/mem.h"
 #include "server/imap/login.h"
 #include "server/imap/session.h"
 #include "server/imap/token.h"
-
-#define MOST_RESPONSE 65536
+#include "server/session/sasl_exchange.h"
 
 static bool is_base64_char(unsigned char c)
 {
@@ -33,34 +30,7 @@ int parse_authenticate(struct parse *p, void **args, struct us_err *err)
 	return rc;
 }
 
-enum { GIVEN_UP = 1, NO_BASE64 = 2 };
-
-/* The client's next octets: 0 in *out, one of the above, or a code: he is gone. */
-static int read_response(struct imap_session *s, struct buf *out, struct us_err *err)
-{
-	struct buf line = BUF_INIT;
-	int rc = imap_read_line(s, MOST_RESPONSE, &line, err);
-
-	buf_clear(out);
-	if (rc == US_ELIMIT)
-		rc = NO_BASE64;
-	else if (rc == 0 && span_is(buf_span(&line), "*"))
-		rc = GIVEN_UP;
-	else if (rc == 0 && !base64_decode(buf_span(&line), out))
-		rc = NO_BASE64;
-	buf_wipe(&line);
-	buf_free(&line);
-	return rc;
-}
-
-static void send_challenge(struct imap_session *s, const struct buf *challenge)
-{
-	struct buf text = BUF_INIT;
-
-	base64_encode(buf_span(challenge), &text);
-	stream_printf(s->out, "+ %s\r\n", text.data);
-	buf_free(&text);
-}
+static const struct sasl_wire wire = {"+ ", 65536};
 
 static int refuse(struct imap_session *s, const struct args_authenticate *a, int code,
 		  const struct us_err *err)
@@ -77,55 +47,36 @@ static int refuse(struct imap_session *s, const struct args_authenticate *a, int
 							     : us_err_imap(code));
 }
 
-static int exchange(struct imap_session *s, const struct args_authenticate *a, struct span initial,
-		    struct us_err *err)
+static int answer(struct imap_session *s, const struct args_authenticate *a, enum sasl_end end,
+		  struct us_err *err)
 {
-	struct buf challenge = BUF_INIT, response = BUF_INIT;
-	int rc = sasl_srv_begin(s->sasl, a->mechanism, initial, &challenge, err), got = 0;
-
-	while (rc == SASL_SRV_MORE && got == 0) {
-		send_challenge(s, &challenge);
-		got = read_response(s, &response, err);
-		if (got == 0)
-			rc = sasl_srv_step(s->sasl, buf_span(&response), &challenge, err);
-	}
-	buf_wipe(&response);
-	buf_free(&response);
-	buf_free(&challenge);
-	if (got < 0)
-		return got;
-	if (got == GIVEN_UP)
+	switch (end) {
+	case SASL_END_CANCELED:
 		return imap_bad(s, "Client canceled authentication");
-	if (got == NO_BASE64)
-		return imap_bad(s, "Error reading client response: no base64");
-	return rc < 0 ? refuse(s, a, rc, err)
-		      : login_accept(s,
-				     s->tls ? "Success (tls protection)"
-					    : "Success (no protection)",
-				     err);
+	case SASL_END_NO_BASE64:
+		return imap_bad(s, "Error reading client response: %s", err->text);
+	case SASL_END_REFUSED:
+		return refuse(s, a, err->code, err);
+	case SASL_END_ACCEPTED:
+		break;
+	}
+	return login_accept(s, s->tls ? "Success (tls protection)" : "Success (no protection)",
+			    err);
 }
 
 int run_authenticate(struct imap_session *s, const void *args, struct us_err *err)
 {
 	const struct args_authenticate *a = args;
-	struct buf octets = BUF_INIT;
-	struct span initial = SPAN_NULL;
+	enum sasl_end end;
 	int rc;
 
 	if (s->identity)
 		return imap_bad(s, "Already authenticated");
 	if (login_needs_layer(s))
 		return imap_no(s, "[PRIVACYREQUIRED] Authentication only available under a layer");
-	if (a->initial.ptr && !span_is(a->initial, "=")) {
-		if (!base64_decode(a->initial, &octets)) {
-			buf_free(&octets);
-			return imap_bad(s, "Error reading client response: no base64");
-		}
-	}
-	if (a->initial.ptr)
-		initial = span_make(octets.len ? octets.data : "", octets.len);
-	rc = exchange(s, a, initial, err);
-	buf_wipe(&octets);
-	buf_free(&octets);
+	rc = sasl_exchange(s->sasl, s->out, &wire, a->mechanism, a->initial, &end, err);
+	if (rc == 0)
+		return answer(s, a, end, err);
+	s->lost = true;
 	return rc;
 }

@@ -15,24 +15,19 @@
 #include "server/imap/session.h"
 #include "server/session/autocreate.h"
 #include "server/session/groups.h"
+#include "server/session/notice.h"
 #include "server/session/telemetry.h"
 #include "server/store/annotations.h"
-
-#define MOST_NOTICE 4096 /* of msg/motd and msg/shutdown */
 
 /* ---- TLS ---------------------------------------------------------------------------------------- */
 
 int login_start_tls(struct imap_session *s, struct us_err *err)
 {
-	struct stream_tls_info info;
-	int rc = stream_start_tls(s->out, s->host->tls, NULL, err);
+	int rc = host_start_tls(s->host, s->out, s->sasl, err);
 
-	if (rc < 0)
-		return rc;
-	s->tls = true;
-	stream_tls_info(s->out, &info);
-	sasl_srv_set_layer(s->sasl, info.bits, info.peer_name);
-	return 0;
+	if (rc == 0)
+		s->tls = true;
+	return rc;
 }
 
 /* ---- limits -------------------------------------------------------------------------------------- */
@@ -196,49 +191,36 @@ bool login_allows_plaintext(const struct imap_session *s)
 
 /* ---- notices -------------------------------------------------------------------------------------- */
 
-/* The first line of a file below msg/: false if there is none. */
-static bool read_notice(const struct imap_session *s, const char *name, struct buf *out)
+/* What it says must not look like a response code. */
+static void alert(struct imap_session *s, const char *word, const struct buf *notice)
 {
-	char *path = us_asprintf("%s/msg/%s", conf_str(s->host->conf, CONF_configdirectory), name);
-	bool there = access(path, R_OK) == 0 &&
-		     io_read_file(AT_FDCWD, path, MOST_NOTICE, out, NULL) == 0;
-	size_t from = 0;
+	struct span text = buf_span(notice);
 
-	free(path);
-	if (!there)
-		return false;
-	buf_truncate(out, strcspn(out->data, "\r\n"));
-	from = strspn(out->data, "["); /* it must not look like a response code */
-	buf_remove(out, 0, from);
-	return true;
+	stream_printf(s->out, "* %s [ALERT] ", word);
+	reply_text(s->out, span_from(text, strspn(notice->data, "[")));
+	stream_write_str(s->out, "\r\n");
 }
 
 void login_message_of_the_day(struct imap_session *s)
 {
 	struct buf text = BUF_INIT;
 	/* A store that does not answer is no reason not to greet. */
-	bool there = read_notice(s, "motd", &text) ||
+	bool there = notice_read(s->host, "motd", &text) ||
 		     annotation_get(s->host->store, NULL, SPAN_LIT("/motd"), SPAN_LIT(""), &text,
 				    NULL) > 0;
 
-	if (there && text.len) {
-		stream_write_str(s->out, "* OK [ALERT] ");
-		reply_text(s->out, buf_span(&text));
-		stream_write_str(s->out, "\r\n");
-	}
+	if (there && text.len)
+		alert(s, "OK", &text);
 	buf_free(&text);
 }
 
 bool login_is_shut(struct imap_session *s)
 {
 	struct buf text = BUF_INIT;
-	bool shut = s->identity && !s->identity->admin && read_notice(s, "shutdown", &text);
+	bool shut = s->identity && !s->identity->admin && notice_read(s->host, "shutdown", &text);
 
-	if (shut) {
-		stream_write_str(s->out, "* BYE [ALERT] ");
-		reply_text(s->out, buf_span(&text));
-		stream_write_str(s->out, "\r\n");
-	}
+	if (shut)
+		alert(s, "BYE", &text);
 	buf_free(&text);
 	return shut;
 }

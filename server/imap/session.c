@@ -29,10 +29,13 @@
 
 /* ---- options ------------------------------------------------------------------------------------ */
 
-void imap_options_read(const struct conf *conf, struct imap_options *out)
+void imap_options_read(const struct service_env *env, struct imap_options *out)
 {
+	const struct conf *conf = env->conf;
 	struct framer_limits *limits = &out->limits;
 
+	out->implicit_tls = env->implicit_tls;
+	out->protection = env->protection;
 	out->read_only = conf_bool(conf, CONF_readonly) || conf_bool(conf, CONF_replicaonly);
 	limits->word = (size_t)conf_bytes(conf, CONF_maxword);
 	limits->quoted = (size_t)conf_bytes(conf, CONF_maxquoted);

@@ -77,8 +77,7 @@ struct imap_session {
 
 /* Serve this client to the end: the exit status. */
 int imap_serve(struct host *host, const struct imap_options *options, struct service_conn *conn);
-/* What imapd.conf says; the command line's part is left alone. */
-void imap_options_read(const struct conf *conf, struct imap_options *out);
+void imap_options_read(const struct service_env *env, struct imap_options *out);
 
 /* ---- the tagged line: each returns 0, so that a handler can end with it -------------------------- */
 

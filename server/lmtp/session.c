@@ -179,7 +179,6 @@ static int cmd_vrfy(struct lmtp_session *s, const struct lmtp_command *c UNUSED,
 static int cmd_starttls(struct lmtp_session *s, const struct lmtp_command *c UNUSED,
 			struct us_err *err)
 {
-	struct stream_tls_info info;
 	int rc;
 
 	if (!s->host->tls) {
@@ -187,12 +186,10 @@ static int cmd_starttls(struct lmtp_session *s, const struct lmtp_command *c UNU
 		return 0;
 	}
 	lmtp_reply(s, LMTP_BEGIN_TLS);
-	rc = stream_start_tls(s->stream, s->host->tls, NULL, err);
+	rc = host_start_tls(s->host, s->stream, s->sasl, err);
 	if (rc < 0)
 		return rc;
 	s->tls = true;
-	stream_tls_info(s->stream, &info);
-	sasl_srv_set_layer(s->sasl, info.bits, info.peer_name);
 	envelope_reset(&s->envelope);
 	buf_clear(&s->client);
 	new_id(s);

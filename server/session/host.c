@@ -246,6 +246,19 @@ struct sasl_srv *host_sasl(const struct host *host, const struct service_conn *c
 	return sasl_srv_new(host->sasl, &config);
 }
 
+int host_start_tls(const struct host *host, struct stream *stream, struct sasl_srv *sasl,
+		   struct us_err *err)
+{
+	struct stream_tls_info info;
+	int rc = stream_start_tls(stream, host->tls, NULL, err);
+
+	if (rc < 0)
+		return rc;
+	stream_tls_info(stream, &info);
+	sasl_srv_set_layer(sasl, info.bits, info.peer_name);
+	return 0;
+}
+
 void host_banner(const struct host *host, const char *product, struct buf *out)
 {
 	int much = conf_enum(host->conf, CONF_serverinfo);

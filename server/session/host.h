@@ -67,6 +67,9 @@ struct stream *host_stream(const struct host *host, const struct service_conn *c
 /* Authentication for a connection; service: SASL's name of the protocol. */
 struct sasl_srv *host_sasl(const struct host *host, const struct service_conn *conn,
 			   const char *service);
+/* Do the server's side of a TLS handshake; `sasl` learns of the layer. Needs host->tls. */
+int host_start_tls(const struct host *host, struct stream *stream, struct sasl_srv *sasl,
+		   struct us_err *err);
 /* May this be said: "Cyrus IMAP 3.6.1-Understudy-0.1.0", less of it as serverinfo wants? Appends `product` and the
  * version. */
 void host_banner(const struct host *host, const char *product, struct buf *out);

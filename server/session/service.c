@@ -15,14 +15,18 @@
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/base/process.h"
+#include "server/base/span.h"
+#include "server/session/host.h"
 #include "server/session/service_private.h"
 
 #define DEBUGGER_VERBOSE 30 /* CYRUS_VERBOSE above this: */
 #define DEBUGGER_WAIT_S  15 /* time to attach one */
+#define MOST_PROTECTION  1024
 
 struct starting {
 	const struct service *service;
 	struct service_env env;
+	struct host host;
 	char *config_path;
 	char program[4096];
 	bool on_stdio; /* -X */
@@ -46,6 +50,27 @@ static bool stands_alone(int before)
 	return optind == before + (optarg ? 2 : 1);
 }
 
+static int take_protection(struct service_env *env, const char *value, struct us_err *err)
+{
+	uint64_t bits;
+
+	if (!span_u64(span_of(value), MOST_PROTECTION, &bits))
+		return us_fail(err, US_EINVAL, "-p wants a number of bits");
+	env->protection = (unsigned)bits;
+	return 0;
+}
+
+static int take_own(struct starting *s, int letter, struct us_err *err)
+{
+	if (letter == 'p')
+		return take_protection(&s->env, optarg, err);
+	if (letter == 's') {
+		s->env.implicit_tls = true;
+		return 0;
+	}
+	return s->service->option(s->service->ctx, letter, optarg, err);
+}
+
 static int take_option(struct starting *s, int letter)
 {
 	struct us_err err;
@@ -67,9 +92,7 @@ static int take_option(struct starting *s, int letter)
 	default:
 		break;
 	}
-	if (!s->service->option)
-		return usage(s->service);
-	if (s->service->option(s->service->ctx, letter, optarg, &err) == 0)
+	if (take_own(s, letter, &err) == 0)
 		return 0;
 	fprintf(stderr, "%s: %s\n", s->service->name, err.text);
 	return usage(s->service);
@@ -133,6 +156,24 @@ static int drop_privileges(const struct starting *s, struct us_err *err)
 	return rc < 0 ? rc : process_become(&user, err);
 }
 
+static int open_host(struct starting *s, struct us_err *err)
+{
+	struct service_env *env = &s->env;
+	unsigned parts = s->service->parts;
+	int rc;
+
+	if (!parts)
+		return 0;
+	rc = host_open(env->conf, env->name, parts | (env->alone ? HOST_TOOL : 0), &s->host, err);
+	if (rc < 0)
+		return rc;
+	env->host = &s->host;
+	if (env->implicit_tls && !s->host.tls)
+		return conf_fail(env->conf, CONF_tls_server_cert, err,
+				 "-s needs a certificate and a key");
+	return 0;
+}
+
 /* The log is opened by whom it will belong to; what goes wrong before is told by stderr and syslog. */
 static int initialise(struct starting *s, struct us_err *err)
 {
@@ -151,7 +192,8 @@ static int initialise(struct starting *s, struct us_err *err)
 	conf_open_log(s->env.conf, s->env.name);
 	if (child_env_number(CHILD_ENV_VERBOSE, 0) > 0)
 		log_set_debug(true);
-	return service->init ? service->init(service->ctx, &s->env, err) : 0;
+	rc = open_host(s, err);
+	return rc == 0 && service->init ? service->init(service->ctx, &s->env, err) : rc;
 }
 
 static void wait_for_debugger(void)
@@ -167,8 +209,7 @@ static int serve(const struct starting *s)
 	if (s->env.alone)
 		return service_serve(s->service, &s->env, STDIN_FILENO, STDOUT_FILENO);
 	status = service_accept_loop(s->service, &s->env, s->program);
-	if (s->service->shutdown)
-		s->service->shutdown(s->service->ctx);
+	service_end(s->service, &s->env);
 	return status;
 }
 

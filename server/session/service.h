@@ -20,6 +20,9 @@
  *	-C file		imapd.conf
  *	-X		serve stdin and stdout once
  *	-U n, -T n, -D	of a Cyrus's process pool and debugging: read and ignored
+ * and those that several have, read here for a service that names them among its own:
+ *	-p bits		a layer around us protects connections with so many bits of encryption
+ *	-s		TLS from the first byte; without a certificate that is an error of the configuration
  */
 #ifndef US_SESSION_SERVICE_H
 #define US_SESSION_SERVICE_H
@@ -31,6 +34,7 @@
 #include "server/base/err.h"
 
 struct conf;
+struct host;
 
 /* What a service is told about itself; lives as long as the process, read only. */
 struct service_env {
@@ -40,6 +44,9 @@ struct service_env {
 	struct conf *conf;       /* read with `name` as ident */
 	bool alone;              /* no master: stdin and stdout are served */
 	bool unclean;            /* the store was not stopped in order before this master started */
+	unsigned protection;     /* -p; 0: none */
+	bool implicit_tls;       /* -s */
+	struct host *host;       /* open, if the service asked for parts of it; else NULL */
 };
 
 /* One end of a connection. */
@@ -61,7 +68,8 @@ struct service_conn {
 
 struct service {
 	const char *name;    /* when no master gives one: "imap" */
-	const char *options; /* its own, as for getopt(3), beside those above; NULL: none */
+	const char *options; /* its own, as for getopt(3), beside those all have; NULL: none */
+	unsigned parts;      /* of the host (host.h) that are opened before init(); 0: none */
 	void *ctx;           /* handed to all functions below; borrowed */
 
 	/* One of its options. US_EINVAL: not one of them, or a bad value. May be NULL if there are none. */
@@ -75,7 +83,7 @@ struct service {
 	/* In a process of its own: serve this client to the end. Returns the exit status, 0 when well. */
 	int (*connection)(void *ctx, const struct service_env *env, struct service_conn *conn);
 
-	/* In every process that ends in order, after all else: give back what init took. May be NULL. */
+	/* In every process that ends in order, after all else but the host: give back what init took. May be NULL. */
 	void (*shutdown)(void *ctx);
 };
 

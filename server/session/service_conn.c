@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "server/base/process.h"
+#include "server/session/host.h"
 
 union any_address {
 	struct sockaddr any;
@@ -81,16 +82,25 @@ void service_conn_init(struct service_conn *conn, int fd_in, int fd_out)
 		conn->peer_uid = cred.uid;
 }
 
+void service_end(const struct service *service, const struct service_env *env)
+{
+	if (service->shutdown)
+		service->shutdown(service->ctx);
+	if (env->host)
+		host_close(env->host);
+}
+
 int service_serve(const struct service *service, const struct service_env *env, int fd_in,
 		  int fd_out)
 {
 	struct service_conn conn;
 	int status;
 
+	if (env->host && !env->alone)
+		host_after_fork(env->host);
 	service_conn_init(&conn, fd_in, fd_out);
 	process_title_set("%s %s", env->name, conn.remote.text);
 	status = service->connection(service->ctx, env, &conn);
-	if (service->shutdown)
-		service->shutdown(service->ctx);
+	service_end(service, env);
 	return status == 0 && process_flags.stop ? EX_TEMPFAIL : status;
 }

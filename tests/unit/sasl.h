@@ -43,6 +43,23 @@ static inline void sasl_test_set(struct sasl_test_options *options, const char *
 
 /* ---- sasldb ----------------------------------------------------------------------------------- */
 
+struct sasldb {
+	char dir[40], file[60];
+};
+
+static inline void sasldb_make(struct sasldb *d)
+{
+	strcpy(d->dir, "/tmp/us-sasl-XXXXXX");
+	assert_non_null(mkdtemp(d->dir));
+	snprintf(d->file, sizeof(d->file), "%s/sasldb2", d->dir);
+}
+
+static inline void sasldb_drop(const struct sasldb *d)
+{
+	unlink(d->file);
+	rmdir(d->dir);
+}
+
 static inline void sasldb_add(const char *path, const char *realm, const char *user,
 			      const char *password)
 {

@@ -7,7 +7,7 @@
 #define REALM "b.example.net"
 
 static struct fixture {
-	char dir[40], db[60];
+	struct sasldb db;
 	struct sasl_test_options options;
 	struct sasl_srv_library *server;
 	struct sasl_cli_library *client;
@@ -18,11 +18,9 @@ static int make_fixture(void **state UNUSED)
 	struct sasl_options options = {"csync", sasl_test_get, &fix.options};
 	struct us_err err;
 
-	strcpy(fix.dir, "/tmp/us-sasl-XXXXXX");
-	assert_non_null(mkdtemp(fix.dir));
-	snprintf(fix.db, sizeof(fix.db), "%s/sasldb2", fix.dir);
-	sasldb_add(fix.db, REALM, "admin", "adminpw");
-	sasl_test_set(&fix.options, "sasl_sasldb_path", fix.db);
+	sasldb_make(&fix.db);
+	sasldb_add(fix.db.file, REALM, "admin", "adminpw");
+	sasl_test_set(&fix.options, "sasl_sasldb_path", fix.db.file);
 	sasl_test_set(&fix.options, "sasl_mech_list",
 		      "PLAIN LOGIN SCRAM-SHA-1 SCRAM-SHA-256 EXTERNAL");
 	assert_ok(sasl_srv_library_new(&options, &fix.server, &err), &err);
@@ -34,8 +32,7 @@ static int drop_fixture(void **state UNUSED)
 {
 	sasl_cli_library_free(&fix.client);
 	sasl_srv_library_free(&fix.server);
-	unlink(fix.db);
-	rmdir(fix.dir);
+	sasldb_drop(&fix.db);
 	return 0;
 }
 

@@ -7,7 +7,8 @@
 #define REALM "b.example.net"
 
 static struct fixture {
-	char dir[40], db[60], mux[60];
+	struct sasldb db;
+	char mux[60];
 	struct sasl_test_options options;
 	struct sasl_srv_library *lib;
 } fix;
@@ -17,14 +18,12 @@ static int make_fixture(void **state UNUSED)
 	struct sasl_options options = {"csync", sasl_test_get, &fix.options};
 	struct us_err err;
 
-	strcpy(fix.dir, "/tmp/us-sasl-XXXXXX");
-	assert_non_null(mkdtemp(fix.dir));
-	snprintf(fix.db, sizeof(fix.db), "%s/sasldb2", fix.dir);
-	snprintf(fix.mux, sizeof(fix.mux), "%s/mux", fix.dir);
-	sasldb_add(fix.db, REALM, "bob", "bobpw");
-	sasldb_add(fix.db, REALM, "admin", "adminpw");
-	sasldb_add(fix.db, REALM, "murder", "murderpw");
-	sasl_test_set(&fix.options, "sasl_sasldb_path", fix.db);
+	sasldb_make(&fix.db);
+	snprintf(fix.mux, sizeof(fix.mux), "%s/mux", fix.db.dir);
+	sasldb_add(fix.db.file, REALM, "bob", "bobpw");
+	sasldb_add(fix.db.file, REALM, "admin", "adminpw");
+	sasldb_add(fix.db.file, REALM, "murder", "murderpw");
+	sasl_test_set(&fix.options, "sasl_sasldb_path", fix.db.file);
 	sasl_test_set(&fix.options, "sasl_mech_list",
 		      "SCRAM-SHA-256 EXTERNAL ANONYMOUS PLAIN LOGIN");
 	sasl_test_set(&fix.options, "sasl_pwcheck_method", "auxprop");
@@ -35,8 +34,7 @@ static int make_fixture(void **state UNUSED)
 static int drop_fixture(void **state UNUSED)
 {
 	sasl_srv_library_free(&fix.lib);
-	unlink(fix.db);
-	rmdir(fix.dir);
+	sasldb_drop(&fix.db);
 	return 0;
 }
 
@@ -423,7 +421,7 @@ static void saslauthd_is_asked(void **state UNUSED)
 
 	sasl_test_set(&fix.options, "sasl_pwcheck_method", "saslauthd");
 	sasl_test_set(&fix.options, "sasl_saslauthd_path", fix.mux);
-	saslauthd_start(&daemon, fix.dir, "carol", "carolpw");
+	saslauthd_start(&daemon, fix.db.dir, "carol", "carolpw");
 	s = make(&config);
 	assert_ok(sasl_srv_checkpass(s, SPAN_LIT("Carol"), SPAN_LIT("carolpw"), &err), &err);
 	assert_string_equal(sasl_srv_identity(s)->user, "carol");
@@ -468,7 +466,7 @@ static void passwords_reach_no_log(void **state UNUSED)
 	struct us_err err;
 	char path[100];
 
-	snprintf(path, sizeof(path), "%s/log", fix.dir);
+	snprintf(path, sizeof(path), "%s/log", fix.db.dir);
 	log_set_file(path);
 	log_set_debug(true);
 	sasl_test_set(&fix.options, "sasl_log_level", "7"); /* libsasl shows all it has */
