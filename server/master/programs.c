@@ -37,9 +37,9 @@ int programs_find(const char *name, char **out, struct us_err *err)
 	if (name[0] == '/') {
 		found = is_program(name) ? us_strdup(name) : NULL;
 	} else {
-		found = find_in(span_of(getenv(PROGRAMS_ENV)), name);
-		if (!found)
-			found = find_in(span_of(LIBEXECDIR ":" SBINDIR), name);
+		const char *elsewhere = getenv(PROGRAMS_ENV);
+
+		found = find_in(span_of(elsewhere ? elsewhere : LIBEXECDIR ":" SBINDIR), name);
 	}
 	if (!found)
 		return us_fail(err, US_ENOENT, "no executable file %s", name);

@@ -1,8 +1,8 @@
 /* programs.h - where a program named in cyrus.conf lies.
  *
- * An absolute path is taken as it is. Any other name is looked for in the directories of UNDERSTUDY_PATH
- * (colons between them; for running out of a build tree), then where services are installed, then where
- * administrators' programs are.
+ * An absolute path is taken as it is. Any other name is looked for where services are installed, then
+ * where administrators' programs are; or, for running out of a build tree, only in the directories of
+ * UNDERSTUDY_PATH (colons between them).
  */
 #ifndef US_MASTER_PROGRAMS_H
 #define US_MASTER_PROGRAMS_H
