@@ -279,6 +279,20 @@ static void note_unsynced(struct commit *c, struct staged *staged)
 	c->unsynced[c->n_unsynced++] = staged;
 }
 
+/* A new file, never one that is there: what an aborted commit left may be a link to a message of another mailbox. */
+static int create_file(struct commit *c, const char *name, int *out, struct us_err *err)
+{
+	const int flags = O_WRONLY | O_CREAT | O_EXCL;
+	int rc = io_open(FP("store.commit.create_copy"), c->m->dir, name, flags, 0600, out, err);
+
+	if (rc != US_EEXIST)
+		return rc;
+	rc = io_unlink(FP("store.commit.unlink_leftover"), c->m->dir, name, err);
+	return rc < 0 ? rc
+		      : io_open(FP("store.commit.create_copy"), c->m->dir, name, flags, 0600, out,
+				err);
+}
+
 /* Copy bytes where a link cannot be: other file system, too many links. Durable at once: this is rare. */
 static int copy_file(struct commit *c, int from, uint32_t uid, struct us_err *err)
 {
@@ -289,8 +303,7 @@ static int copy_file(struct commit *c, int from, uint32_t uid, struct us_err *er
 
 	message_file_name(uid, name);
 	announce_name(c, uid);
-	rc = io_open(FP("store.commit.create_copy"), c->m->dir, name, O_WRONLY | O_CREAT | O_TRUNC,
-		     0600, &to, err);
+	rc = create_file(c, name, &to, err);
 	while (rc == 0 && (n = pread(from, chunk, sizeof(chunk), at)) != 0) {
 		rc = n < 0 ? us_fail_errno(err, "read a message file")
 			   : io_write(FP("store.commit.write_copy"), to, chunk, (size_t)n, err);

@@ -252,6 +252,33 @@ static void the_trash_is_swept_by_age(void **state)
 	assert_int_equal(count(p, "trash"), 1);
 }
 
+/* A name left where the power failed may be a link to a message of another mailbox: what comes from another partition takes the
+ * name and leaves the message alone. */
+static void a_copy_is_not_written_into_a_file_that_is_there(void **state)
+{
+	struct folder_create options = {.partition = SPAN_LIT("p2")};
+	struct rig *rig = *state;
+	struct mailbox *bob, *joe;
+	struct us_err err;
+	int fd;
+
+	rig_create(rig, "user.bob");
+	assert_int_equal(rig_append(rig, "user.bob", MESSAGE, 0), 1);
+	assert_ok(folder_create(rig->store, SPAN_LIT("user.joe"), &options, &err), &err);
+	bob = rig_mailbox(rig, "user.bob");
+	joe = rig_mailbox(rig, "user.joe");
+	assert_int_equal(linkat(bob->dir, "1.", joe->dir, "1.", 0), 0);
+	assert_int_equal(rig_append(rig, "user.joe", "Subject: another\r\n\r\n", 0), 1);
+	assert_ok(mailbox_open_message(bob, 1, &fd, &err), &err);
+	expect_bytes(fd, MESSAGE);
+	io_close(&fd);
+	assert_ok(mailbox_open_message(joe, 1, &fd, &err), &err);
+	expect_bytes(fd, "Subject: another\r\n\r\n");
+	io_close(&fd);
+	mailbox_close(&bob);
+	mailbox_close(&joe);
+}
+
 /* ---- poison ----------------------------------------------------------------------------------------------- */
 
 static void poison_is_one_partitions_and_everybodys(void **state)
@@ -315,6 +342,7 @@ int main(void)
 		T(the_dead_leave_nothing),
 		T(a_full_disk_is_told),
 		T(the_trash_is_swept_by_age),
+		T(a_copy_is_not_written_into_a_file_that_is_there),
 		T(poison_is_one_partitions_and_everybodys),
 		T(a_partition_that_is_not_there_is_not_invented),
 	};
