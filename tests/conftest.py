@@ -14,6 +14,7 @@ sys.dont_write_bytecode = True    # these folders go into the distribution as th
 
 from lib import places    # noqa: E402
 from lib.cyrus_peer import CyrusPeer    # noqa: E402
+from lib.power import Disks    # noqa: E402
 from lib.server import Server    # noqa: E402
 from lib.towards_us import Pair    # noqa: E402
 
@@ -70,6 +71,15 @@ def roots():
 @pytest.fixture
 def root(roots):
     return roots()
+
+
+@pytest.fixture
+def disks(root):
+    """make() gives a new disk whose power can be cut; all go at the end."""
+    all_of_them = Disks()
+    yield all_of_them.make
+    places.kill_processes_of(root)
+    all_of_them.close()
 
 
 def _peer_tree(kind):

@@ -126,6 +126,11 @@ class Ledger:
             self._boxes.append(box)
         return box
 
+    def in_doubt(self, mailbox):
+        """Was it being made, renamed or deleted when the answer stayed away?"""
+        box = self._find(mailbox)
+        return bool(box) and (box.exists is None or len(box.names) > 1)
+
     # ---- is everything there? --------------------------------------------------------------------
 
     def check(self, store):

@@ -26,9 +26,10 @@ BAD_LINE = re.compile(r"ERROR|panic|process\.fatal|Sanitizer|runtime error:")
 
 
 class Server(MailServer):
-    def __init__(self, root, prefix=None, name="us", imapd=None, services=None, sections=None, users=()):
+    def __init__(self, root, prefix=None, name="us", imapd=None, services=None, sections=None, users=(),
+                 environment=None):
         """imapd, services, sections: over the defaults, see MailServer; users: accounts beside the
-        administrator."""
+        administrator; environment: more of it for its programs."""
         prefix = prefix or os.environ.get("US_PREFIX")
         if not prefix:
             raise Missing("US_PREFIX does not name an installation of Understudy")
@@ -38,7 +39,7 @@ class Server(MailServer):
         own = {"tls_server_cert": Path(root) / "cert.pem", "tls_server_key": Path(root) / "key.pem",
                "lmtpsocket": self.lmtp_socket, "logfile": Path(root) / "log", "master_ready_file": self.ready_file}
         super().__init__(root, name, {**own, **(imapd or {})}, services, sections)
-        self.expected = []
+        self.expected, self.more_environment = [], environment or {}
         self.failpoints = FailpointPage(self.root / "failpoints")
         self._make_certificate()
         self.make_root(["conf"], users)
@@ -69,7 +70,8 @@ class Server(MailServer):
         where = ":".join(str(self.prefix / folder) for folder in ("libexec", "sbin"))
         return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.root), "TZ": "UTC",
                 "UNDERSTUDY_PATH": where, "US_TEST_ROOT": str(self.root), "US_FAILPOINTS": str(self.failpoints.path),
-                "ASAN_OPTIONS": reports + ":detect_leaks=1", "UBSAN_OPTIONS": reports + ":print_stacktrace=1"}
+                "ASAN_OPTIONS": reports + ":detect_leaks=1", "UBSAN_OPTIONS": reports + ":print_stacktrace=1",
+                **self.more_environment}
 
     def start(self, seconds=20):
         """Start master and return when its ready file is there."""
