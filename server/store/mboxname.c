@@ -325,6 +325,8 @@ int mboxname_from_external(const struct mboxname_view *view, struct span externa
 		external.len--; /* CREATE of a parent-to-be, RFC 3501 6.3.3 */
 	if (!external.len)
 		return us_fail(err, US_EINVAL, "an empty mailbox name");
+	if (span_find(external, '!')) /* what is before it would be a domain */
+		return us_fail(err, US_EINVAL, "a mailbox name cannot contain !");
 	if (view->admin || !view->userid)
 		rc = span_is_nocase(external, "INBOX") && view->userid
 			     ? child_of_own_inbox(view, SPAN_NULL, out, err)

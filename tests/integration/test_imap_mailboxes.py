@@ -91,6 +91,10 @@ def test_names_in_every_namespace(make, alt, unix, names, sep):
                                          [[f"{'Other Users' if alt else 'user'}{sep}".encode(), sep.encode()]],
                                          [[f"Shared Folders{sep}".encode() if alt else b"", sep.encode()]]]
         assert c.command("SELECT", f"hidden{sep}sub").code == ["NONEXISTENT"]
+    for user, name in ((ADMIN, f"user{sep}bob{sep}x!y"), (ADMIN, f"user{sep}new!x"), ("bob", f"x!user{sep}bob")):
+        with s.imap(user) as c:    # "!" is how we keep a domain: what is behind it would be nobody's to see
+            assert c.command("CREATE", name).code == ["CANNOT"]
+            assert c.command("RENAME", f"pub{sep}sub", name).status == "NO"
 
 
 def test_names_of_virtual_domains(make):
@@ -201,6 +205,23 @@ def test_a_protected_special_use(make):
         reply = c.command("DELETE Sent")
         assert reply.code == ["USEATTR"] and reply.text == "SPECIAL-USE flag conflict"
         c.ok("DELETE Drafts")
+    s.stop()
+    s.options["specialuse_protect"] = "\\Trash"
+    s.write_conf()
+    s.start()
+    with s.imap("new") as c:
+        c.ok("DELETE Sent")
+
+
+def test_a_new_user_of_all_that_is_shared(make):
+    s = make(users=(), autocreate_quota=0, autocreate_subscribe_sharedfolders_all=True)
+    with s.admin() as c:
+        for name in ("pub", "pub/sub", "hidden"):
+            c.ok("CREATE", name)
+        c.ok("SETACL", "hidden", "anyone", '""')
+    s.add_users("new")
+    with s.imap("new") as c:
+        assert set(listed(c, command="LSUB")) == {"INBOX", "Shared Folders/pub", "Shared Folders/pub/sub"}
 
 
 def test_a_new_user(make):

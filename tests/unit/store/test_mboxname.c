@@ -96,7 +96,8 @@ static void inbox_is_inbox_in_any_case(void **state UNUSED)
 static void external_names_that_are_none(void **state UNUSED)
 {
 	static const char *const bad[] =
-		{"", "/", "a//b", "/a", "a\x01", "Other Users", "Shared Folders/", "a^b"};
+		{"",    "/",         "a//b", "/a", "a\x01", "Other Users", "Shared Folders/",
+		 "a^b", "x!user/bob"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		struct buf out = BUF_INIT;
@@ -106,6 +107,23 @@ static void external_names_that_are_none(void **state UNUSED)
 		assert_int_equal(out.len, 0);
 		buf_free(&out);
 	}
+}
+
+/* A client says the domain behind "@"; a "!" of his would make one of what is before it. */
+static void nobody_writes_a_domain_as_we_keep_it(void **state UNUSED)
+{
+	static const char *const bad[] = {"dom!user/kim", "user/bob/x!y", "user/new!x", "!",
+					  "user/kim@a!b"};
+	const struct mboxname_view *views[] = {&admin, &alt, &plain, &kim};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		for (size_t v = 0; v < ARRAY_SIZE(views); v++) {
+			struct buf out = BUF_INIT;
+			if (mboxname_from_external(views[v], span_of(bad[i]), &out, NULL) !=
+			    US_EINVAL)
+				fail_msg("\"%s\" became %s", bad[i], out.data);
+			buf_free(&out);
+		}
 }
 
 static void only_what_clients_may_create_is_legal(void **state UNUSED)
@@ -193,6 +211,7 @@ int main(void)
 		cmocka_unit_test(names_go_both_ways),
 		cmocka_unit_test(inbox_is_inbox_in_any_case),
 		cmocka_unit_test(external_names_that_are_none),
+		cmocka_unit_test(nobody_writes_a_domain_as_we_keep_it),
 		cmocka_unit_test(only_what_clients_may_create_is_legal),
 		cmocka_unit_test(owners_are_found),
 		cmocka_unit_test(deleted_names_carry_the_time),
