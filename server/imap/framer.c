@@ -81,11 +81,11 @@ static bool ends_word(char c)
 static void measure(struct framer *f, char c)
 {
 	if (f->quoted) {
-		if (++f->run > f->limits.quoted)
-			go_bad(f, US_ELIMIT, "Quoted string too long");
 		if (!f->escaped && c == '"') {
 			f->quoted = false;
 			f->run = 0;
+		} else if (++f->run > f->limits.quoted) {
+			go_bad(f, US_ELIMIT, "Quoted string too long");
 		}
 		f->escaped = !f->escaped && c == '\\';
 		return;

@@ -413,6 +413,11 @@ def test_two_recipients_under_one_root(s):
     assert not s.show("user.bob.Work").records
 
 
+@pytest.mark.parametrize("options, reply", [({}, "501 5.5.4"), ({"lmtp_strict_rfc2821": False}, "250 2.1.0")])
+def test_addresses_of_eight_bits_where_they_are_allowed(make, options, reply):
+    assert talk(make(options))("MAIL FROM:<\xe9@b>").startswith(reply)
+
+
 def test_strict_and_for_good(make):
     s = make({"lmtp_strict_quota": True, "lmtp_over_quota_perm_failure": True})
     s.do("quota user.bob STORAGE 1")

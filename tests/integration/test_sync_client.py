@@ -1,5 +1,7 @@
 """sync_client by hand between two masters of ours: every mode, every kind of object; a second run sends nothing."""
 import os
+import shutil
+import subprocess
 
 import pytest
 
@@ -210,6 +212,38 @@ def test_over_tls_a_unix_socket_and_without_compression(pair):
         assert differences(a, b, ["bob"]) == []
     done = a.sync("-u", "-z", "-S", f"localhost:{b.port}/tls", "bob", check=False)    # not offered inside TLS
     assert done.returncode == 1
+
+
+def test_who_we_are_and_whom_we_trust_in_tls(pair):
+    a, b = pair(replica={"tls": True})
+    bob(a)
+    b.options.update({"tls_client_certs": "require", "tls_client_ca_file": b.root / "cert.pem"})
+    b.write_conf()
+    server, trusted = f"localhost:{b.port}/tls", a.root / "trusted"
+    trusted.mkdir()
+    a.options["tls_client_ca_dir"] = trusted
+    a.write_conf()
+    assert a.sync("-u", "-o", "-S", server, "bob", check=False).returncode == 1    # nobody we trust
+    shutil.copy(b.root / "cert.pem", trusted / "peer.pem")
+    subprocess.run(["openssl", "rehash", trusted], check=True)
+    assert a.sync("-u", "-o", "-S", server, "bob", check=False).returncode == 1    # and we show nothing
+    for option, theirs in (("tls_client_cert", "cert.pem"), ("tls_client_key", "key.pem")):
+        a.options[option] = a.root / theirs
+        shutil.copy(b.root / theirs, a.options[option])
+        shutil.chown(a.options[option], places.daemon_user().pw_name)
+    a.write_conf()
+    assert "MAILBOX user.bob" in a.said("-u", "-o", "-S", server, "bob")
+
+
+def test_the_mechanism_can_be_named(pair):
+    a, b = pair(replica={"imapd": {"sasl_mech_list": "DIGEST-MD5 PLAIN"}})
+    bob(a)
+    a.options["sync_realm"] = "b.test"    # asked for only by a server with several
+    for mechanism in ("DIGEST-MD5", "PLAIN"):
+        a.options["force_sasl_client_mech"] = mechanism
+        a.write_conf()
+        a.sync("-u", "-o", "bob")
+        b.wait_log(f" {mechanism} User logged in")
 
 
 def imap_port(b):

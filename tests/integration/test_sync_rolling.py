@@ -208,6 +208,12 @@ def test_it_ends_by_signal_and_by_file(pair):
     a.wait_state("live")
     stop.touch()
     assert client.wait(10) == 0 and not stop.exists()
+    a.options["sync_shutdown_file"] = stop
+    a.write_conf()
+    client = a.start_rolling()
+    a.wait_state("live")
+    stop.touch()
+    assert client.wait(10) == 0 and not stop.exists()
     del a.clients_of[""]
 
 

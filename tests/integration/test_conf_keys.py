@@ -1,0 +1,358 @@
+"""Keys of imapd.conf that nothing else here sets: each has the effect that imapd.conf(5) tells of."""
+import base64
+import grp
+import hashlib
+import os
+import re
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from lib import places
+from lib.imap import Literal
+from lib.mail_server import ADMIN, PASSWORD
+from lib.places import wait_until
+
+ONLY_IMAP = {"lmtp": None, "lmtpunix": None, "csync": None}
+MESSAGE = b"Subject: x\r\n\r\nx\r\n"
+
+
+@pytest.fixture
+def make(server):
+    """make(key=value...): a server with alice and bob and these keys in imapd.conf."""
+    def one(services=ONLY_IMAP, **options):
+        s = server(services=services, imapd=options)
+        s.make_user("alice", "bob")
+        return s
+    return one
+
+
+def answer(c, line):
+    """What one raw command is answered, untagged lines and all."""
+    c.wire.send(line + b"\r\n")
+    lines = [c.wire.line().decode()]
+    while not lines[-1].startswith("x "):
+        lines.append(c.wire.line().decode())
+    return lines
+
+
+# ---- limits ------------------------------------------------------------------------------------------------------
+
+def test_limits_of_commands(make):
+    s = make(maxword="100", maxquoted="200", maxliteral="300", maxliterals=3, maxargssize="1000")
+    with s.imap("alice") as c:
+        for line, wanted in [
+                (b"x SELECT " + b"y" * 100, "x NO [NONEXISTENT]"), (b"x SELECT " + b"y" * 101, "x BAD Word too long"),
+                (b'x SELECT "' + b"y" * 200 + b'"', "x NO [NONEXISTENT]"),
+                (b'x SELECT "' + b"y" * 201 + b'"', "x BAD Quoted string too long"),
+                (b"x SELECT {300+}\r\n" + b"y" * 300, "x NO [NONEXISTENT]"),
+                (b"x SELECT {301+}\r\n" + b"y" * 301, "x NO [TOOBIG]"),
+                (b"x SEARCH" + b" SUBJECT {1+}\r\na" * 3, "x OK"),
+                (b"x SEARCH" + b" SUBJECT {1+}\r\na" * 4, "x BAD Too many literals"),
+                (b"x SELECT {0+}\r\n", "x NO"),
+                (b"x SEARCH" + b" ALL" * 230, "x OK"), (b"x SEARCH" + b" ALL" * 260, "x BAD Command too long")]:
+            c.select("INBOX")
+            assert answer(c, line)[-1].startswith(wanted), line
+            c.ok("NOOP")
+        # A message is none of those: its bound is maxmessagesize.
+        c.append("INBOX", b"Subject: x\r\n\r\n" + b"y" * 900 + b"\r\n" + b"z" * 900 + b"\r\n")
+
+
+def test_a_literal_without_a_limit_of_its_own(make):
+    with make(maxliteral=0, maxargssize="150K").imap("alice") as c:
+        assert answer(c, b"x SELECT {140000+}\r\n" + b"y" * 140000)[-1].startswith("x NO [NONEXISTENT]")
+        assert answer(c, b"x SELECT {160000+}\r\n" + b"y" * 160000)[-1].startswith("x NO [TOOBIG]")
+        c.ok("NOOP")
+
+
+def test_the_line_of_a_replication_client(server):
+    s = server(imapd={"sync_maxline": "64K"})
+    s.expect("one line takes more than 65536 bytes")
+    with s.csync() as c:
+        assert c.command(b"GET USER " + b"x" * 60000).status != "BAD"
+        assert c.command(b"GET USER " + b"x" * 70000).status == "BAD"
+        c.ok(b"NOOP")
+
+
+# ---- logging in ----------------------------------------------------------------------------------------------------
+
+def test_plain_passwords_are_chided(make):
+    s = make(plaintextloginpause="1s", plaintextloginalert="Use TLS, please.")
+    with s.imap() as c:
+        began = time.monotonic()
+        c.wire.send(b"x LOGIN alice " + PASSWORD.encode() + b"\r\n")
+        assert c.wire.line() == b"* OK [ALERT] Use TLS, please."
+        assert c.wire.line().startswith(b"x OK") and time.monotonic() - began >= 1
+    with s.imap() as c:
+        c.starttls()
+        began = time.monotonic()
+        c.wire.send(b"x LOGIN alice " + PASSWORD.encode() + b"\r\n")
+        assert c.wire.line().startswith(b"x OK") and time.monotonic() - began < 1
+
+
+def test_anonymous(make):
+    with make(sasl_mech_list="PLAIN ANONYMOUS").imap() as c:
+        assert "AUTH=ANONYMOUS" not in c.capabilities()
+        assert c.command("AUTHENTICATE", "ANONYMOUS", base64.b64encode(b"me").decode()).status == "NO"
+    s = make(sasl_mech_list="PLAIN ANONYMOUS", allowanonymouslogin=True)
+    with s.admin() as c:
+        c.ok("CREATE", "open")
+        c.ok("SETACL", "open", "anyone", "lr")
+        c.ok("CREATE", "closed")
+        c.ok("SETACL", "closed", "anyone", '""')
+    with s.imap() as c:
+        assert "AUTH=ANONYMOUS" in c.capabilities()
+        c.ok("AUTHENTICATE", "ANONYMOUS", base64.b64encode(b"me").decode())
+        c.ok("EXAMINE", '"Shared Folders/open"')
+        assert c.command("EXAMINE", '"Shared Folders/closed"').status == "NO"
+        assert c.command("SELECT", "INBOX").status == "NO"
+
+
+def test_a_layer_is_wanted(make):
+    s = make()
+    s.stop()
+    s.options["sasl_minimum_layer"] = 1
+    s.write_conf()
+    s.start()
+    with s.imap() as c:
+        assert not [name for name in c.capabilities() if name.startswith("AUTH=")]
+        assert c.command("AUTHENTICATE", "PLAIN", base64.b64encode(b"\0alice\0" + PASSWORD.encode()).decode()).status == "NO"
+        c.starttls()
+        assert "AUTH=PLAIN" in c.capabilities()
+        c.authenticate_plain("alice", PASSWORD)
+
+
+# ---- what is said and noted ------------------------------------------------------------------------------------------
+
+def test_id_without_particulars(make):
+    with make(imapidresponse=False).imap("alice") as c:
+        assert [r.raw for r in c.ok("ID", "NIL").all("ID")] == [b"* ID NIL"]
+
+
+def test_slow_commands_are_told(make):
+    s = make(commandmintimer="0.5", failedloginpause="1s")
+    with s.imap() as c:
+        c.command("LOGIN", "alice", "wrong")
+        c.login("alice", PASSWORD)
+        c.ok("NOOP")
+    [line] = [line for line in s.log() if "cmdtimer:" in line]
+    assert re.search(r"cmdtimer: sessionid=<\S+> cmd=<LOGIN> time=<1\.\d{3}>", line)
+
+
+def test_telemetry_by_session(make):
+    s = make(telemetry_bysessionid=True)
+    folder = s.root / "conf/log/alice"
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+    for _ in range(2):
+        with s.imap("alice") as c:
+            c.logout()
+    names = sorted(file.name for file in folder.iterdir())
+    assert len(names) == 2 and all(re.fullmatch(r"imap-\d+-\d+-1-\d+", name) for name in names), names
+
+
+# ---- rights -----------------------------------------------------------------------------------------------------------
+
+def test_nothing_is_changed_on_a_readonly_server(make):
+    s = make()
+    with s.imap("alice") as c:
+        c.append("INBOX", MESSAGE)
+    s.stop()
+    s.options["readonly"] = True
+    s.write_conf()
+    s.start()
+    with s.imap("alice") as c:
+        assert c.select("INBOX")["READ-ONLY"]
+        for command in ("CREATE x", "DELETE x", "RENAME x y", "SUBSCRIBE INBOX", "SETACL INBOX bob l", "STORE 1 FLAGS (x)"):
+            assert c.command(command).status == "NO", command
+        assert c.command("APPEND", "INBOX", Literal(MESSAGE)).status == "NO"
+
+
+def test_the_first_rights_of_a_shared_mailbox(make):
+    with make(defaultacl="bob lrswi anyone p").admin() as c:
+        c.ok("CREATE", "pub")
+        acl = [str(v) for v in c.ok("GETACL", "pub").one("ACL").values[1:]]
+        assert acl == ["bob", "lrswi", "anyone", "p"]
+
+
+@pytest.mark.parametrize("implicit, kept", [("lkxan", "lkxcan"), ("la", "la")])
+def test_what_an_owner_cannot_lose(make, implicit, kept):
+    s = make(implicit_owner_rights=implicit)
+    with s.imap("alice") as c:
+        c.ok("CREATE", "x")
+        c.ok("SETACL", "x", "alice", "a")
+        assert str(c.ok("MYRIGHTS", "x").one("MYRIGHTS").values[1]) == kept
+
+
+def test_who_may_give_rights_to_whom(make):
+    with make(anyoneuseracl=False).imap("alice") as c:
+        assert c.command("SETACL", "INBOX", "anyone", "lr").status == "NO"
+        c.ok("SETACL", "INBOX", "bob", "lr")
+    s = make(allowsetacl=False)
+    for user, name in (("alice", "INBOX"), (ADMIN, "user/alice")):
+        with s.imap(user) as c:
+            assert c.command("SETACL", name, "bob", "lr").status == "NO"
+            assert c.command("DELETEACL", name, "bob").status == "NO"
+            c.ok("GETACL", name)
+
+
+# ---- mailboxes ----------------------------------------------------------------------------------------------------------
+
+def test_options_of_new_mailboxes(make):
+    for options, shown in (({}, "P"), ({"mailbox_default_options": 4}, "PD")):
+        s = make(services=None, **options)
+        with s.csync() as c:
+            assert [m["OPTIONS"] for m in c.mailboxes("user.alice")] == [shown]
+
+
+def test_a_quota_that_is_nearly_full_warns_late_if_asked(make):
+    body = b"Subject: x\r\n\r\n" + b"y" * 900 + b"\r\n"
+    for kb, warned in ((0, True), (1, False), (5, True)):
+        s = make(quotawarn=50, quotawarnkb=kb)
+        with s.admin() as c:
+            c.ok("SETQUOTA", "user/alice", "(STORAGE 5)")
+        with s.imap("alice") as c:
+            for _ in range(4):
+                c.append("INBOX", body)
+            alerts = [r.raw for r in c.ok("SELECT", "INBOX").untagged if b"[ALERT]" in r.raw]
+            assert bool(alerts) == warned, kb
+        s.stop()
+
+
+def test_a_message_that_shall_fail(make):
+    with make(debug_writefail_guid=hashlib.sha1(MESSAGE).hexdigest()).imap("alice") as c:
+        assert c.command("APPEND", "INBOX", Literal(MESSAGE)).status == "NO"
+        c.append("INBOX", MESSAGE + b"y\r\n")
+        assert c.select("INBOX")["EXISTS"] == 1
+
+
+# ---- SEARCH ---------------------------------------------------------------------------------------------------------------
+
+ODD = ("Subject: =?utf-8?q?caf=C3=A9?= au  lait\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p>needle</p> two  words\r\n").encode()
+
+
+@pytest.mark.parametrize("options, found", [
+    ({}, "abcd"), ({"search_skipdiacrit": False}, "bcd"), ({"search_skiphtml": True}, "ab"),
+    ({"search_whitespace": "keep"}, "ac"), ({"search_whitespace": "skip"}, "abcde"),
+])
+def test_how_text_is_compared(make, options, found):
+    questions = {"a": ("SUBJECT", Literal("caf\u00e8".encode())), "b": ("SUBJECT", '"au lait"'), "c": ("BODY", "needle"), "d": ("BODY", '"two words"'),
+                 "e": ("BODY", '"twowords"')}
+    with make(**options).imap("alice") as c:
+        c.append("INBOX", ODD)
+        c.select("INBOX")
+        assert "".join(name for name, q in questions.items() if c.search("CHARSET", "UTF-8", *q)) == found
+
+
+# ---- sockets, TLS, processes ------------------------------------------------------------------------------------------------
+
+def server_end(client):
+    """What ss(8) tells of the server's socket of this connection."""
+    port = client.wire.socket.getsockname()[1]
+    command = ["ss", "-tnoeH", "--tos", "dport", "=", f":{port}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_connections_are_probed(make):
+    with make(tcp_keepalive=True, tcp_keepalive_idle="500s", tcp_keepalive_intvl="30s", tcp_keepalive_cnt=3).imap("alice") as c:
+        def minutes():    # once nothing is under way
+            found = re.search(r"timer:\(keepalive,(\d+)min", server_end(c))
+            return found and int(found[1])
+        wait_until(minutes, 5, "a timer of the system")
+        assert 6 <= minutes() <= 8
+    with make().imap("alice") as c:
+        time.sleep(1)
+        assert "keepalive" not in server_end(c)
+
+
+def test_packets_are_marked(make):
+    with make(qosmarking="ef").imap("alice") as c:
+        assert "tos:0xb8" in server_end(c)
+
+
+def test_locks_of_names_can_be_elsewhere(server):
+    s = server()
+    s.stop()
+    shutil.rmtree(s.root / "conf/lock", ignore_errors=True)
+    place = s.root / "locks"
+    place.mkdir(mode=0o700)
+    shutil.chown(place, places.daemon_user().pw_name)
+    s.options["mboxname_lockpath"] = place
+    s.write_conf()
+    s.start()
+    s.make_user("alice")
+    assert list(place.rglob("*")) and not (s.root / "conf/lock").exists()
+
+
+def tls(s, **settings):
+    """(cipher, session) of a connection to imaps whose client wants TLS 1.2."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    if "ciphers" in settings:
+        context.set_ciphers(settings["ciphers"])
+    with context.wrap_socket(socket.create_connection(("127.0.0.1", s.imaps_port), 20)) as t:
+        t.recv(1000)
+        return t.cipher()[0], t.session
+
+
+def test_ciphers_and_sessions(make):
+    strong, other = "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305"
+    s = make(tls_ciphers=f"{other}:{strong}", tls_session_timeout="7m")
+    assert tls(s, ciphers=f"{strong}:{other}")[0] == strong
+    assert tls(s)[1].ticket_lifetime_hint == 420
+    s.expect("no shared cipher")
+    with pytest.raises(ssl.SSLError):
+        tls(s, ciphers="ECDHE-ECDSA-AES128-GCM-SHA256")
+    s = make(tls_ciphers=f"{other}:{strong}", tls_prefer_server_ciphers=True)
+    assert tls(s, ciphers=f"{strong}:{other}")[0] == other
+
+
+def test_nothing_older_than_tls_1_2(make):
+    s = make()
+    for version in ("-tls1", "-tls1_1"):
+        done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{s.imaps_port}", version, "-cipher",
+                               "ALL:@SECLEVEL=0"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        assert "Cipher is (NONE)" in done.stdout and "alert protocol version" in done.stderr
+
+
+def test_the_group_of_the_services(server):
+    s = server(imapd={"cyrus_group": "daemon"})
+    s.make_user("alice")
+    wanted = grp.getgrnam("daemon").gr_gid
+    ids = {}
+    for pid in places.processes_of(s.root):
+        try:
+            status = Path(f"/proc/{pid}/status").read_text()
+        except FileNotFoundError:    # a connection's that has ended
+            continue
+        uids, gids = (re.search(rf"^{kind}:\t(.*)", status, re.M)[1].split() for kind in ("Uid", "Gid"))
+        ids[pid] = (uids, gids)
+        assert set(gids) == {str(wanted)} or pid == s.master.pid
+        assert "0" not in uids or pid == s.master.pid    # only master may become root again
+    assert len(ids) > 2 and s.master.pid in ids
+
+
+# ---- metad -------------------------------------------------------------------------------------------------------------------
+
+def test_bounds_of_requests_to_metad(make):
+    s = make(metad_max_request="64K", metad_cache_size="1M", metad_timeout="2s")
+    s.expect("metad|IOERROR|ERROR")
+    with s.imap("alice") as c:
+        for n in range(200):
+            c.ok("CREATE", f"box{n}")
+        [metad] = [pid for pid, line in places.processes_of(s.root).items() if line.startswith("metad")]
+        os.kill(metad, signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            assert c.command("CREATE", "x").status == "NO"
+            assert 1.5 < time.monotonic() - began < 8
+        finally:
+            os.kill(metad, signal.SIGCONT)
+        wait_until(lambda: c.command("CREATE", "y").status == "OK", 10, "metad again")
