@@ -2,7 +2,8 @@
 there that nobody asked for, and no mailbox has anything for reconstruct to do. Metadata and mail lie on an ext4 of their own whose
 unsynced writes are really dropped (lib.power). test_power_cut_live.py is the same with the daemons.
 
-US_LONG, which scripts/check --long sets, makes many cuts of a few; US_POWER_CUTS says how many. US_POWER_SEED repeats a run as far as
+US_LONG, which scripts/check --long sets, makes many cuts of a few; US_POWER_STORES and US_POWER_CUTS say how many stores are tried, and
+how often each. US_POWER_SEED repeats a run as far as
 the scheduling lets it, US_POWER_KEEP names a directory where the disk of a run that failed is copied to."""
 import os
 import random
@@ -14,18 +15,20 @@ import pytest
 from lib import places
 from lib.power import Cut, Told
 
-CUTS = int(os.environ.get("US_POWER_CUTS", "250" if os.environ.get("US_LONG") else "6"))
+LONG = bool(os.environ.get("US_LONG"))
+STORES = range(int(os.environ.get("US_POWER_STORES", "10" if LONG else "1")))
+CUTS = int(os.environ.get("US_POWER_CUTS", "25" if LONG else "6"))
 WORKERS = 4
-LOST = ("acknowledged as", "another content", "No such file", "missing", "wrong magic", "is short")
+LOST = ("acknowledged as", "! -1 metadata", "another content", "No such file", "missing", "wrong magic", "is short")
 # Syncs that are left out in turn: by call, by what is synced.
 SYNCS = ["fdatasync", "syncfs", "/mbox.jnl", "/meta/log.", "/stage/"]
-MORE_SYNCS = ["fsync", "directory", "/mbox.idx", "/u/", "/meta/"] if os.environ.get("US_LONG") else []
+MORE_SYNCS = ["fsync", "directory", "/mbox.idx", "/u/", "/meta/"] if LONG else []
 
 
 class Site:
     """A store on one disk or two, its load, and the ledger."""
 
-    def __init__(self, root, first, second, seed, nosync=""):
+    def __init__(self, root, first, second, seed):
         self.program = os.path.join(os.environ.get("US_BUILD", places.TOP / "build/gcc"), "tests/progs/power_load")
         if not os.access(self.program, os.X_OK):
             raise places.Missing(f"no {self.program}: run make check in the build tree")
@@ -36,7 +39,7 @@ class Site:
         self.cut = Cut(root / "cut")
         self.out, self.err = root / "told", root / "log"
         self.ledger, self.random, self.seed = Told(), random.Random(seed), seed
-        self.epoch, self.nosync = 0, nosync
+        self.epoch, self.nosync = 0, ""
 
     def environment(self):
         return {"US_BOOT_ID": f"boot{self.epoch:04}", "US_TEST_NOSYNC": self.nosync, "US_TEST_ROOT": str(self.root)}
@@ -92,25 +95,27 @@ def cuts(site, n, choose):
     return []
 
 
-def new_seed():
-    seed = int(os.environ.get("US_POWER_SEED", random.randrange(1000000)))
+def new_seed(number=0):
+    seed = int(os.environ.get("US_POWER_SEED", random.randrange(1000000))) + number
     print(f"US_POWER_SEED={seed}")
     return seed
 
 
 @pytest.mark.limit(60 + 15 * CUTS)
-def test_nothing_acknowledged_is_lost(root, disks):
+@pytest.mark.parametrize("number", STORES)
+def test_nothing_acknowledged_is_lost(root, disks, number):
     disk = disks()
-    site = Site(root, disk, disk, new_seed())
+    site = Site(root, disk, disk, new_seed(number))
     faults = cuts(site, CUTS, lambda _: [disk])
     assert not faults, "\n".join(faults)
     assert site.ledger.acknowledged > 20 * CUTS
 
 
 @pytest.mark.limit(60 + 15 * CUTS)
-def test_one_of_two_disks_fails(root, disks):
+@pytest.mark.parametrize("number", STORES)
+def test_one_of_two_disks_fails(root, disks, number):
     a, b = disks(), disks()
-    site = Site(root, a, b, new_seed())
+    site = Site(root, a, b, new_seed(number))
     faults = cuts(site, CUTS * 2 // 3, lambda r: r.choice([[a], [b], [a, b]]))
     assert not faults, "\n".join(faults)
 
@@ -121,6 +126,8 @@ def test_a_sync_that_does_nothing_is_noticed(root, disks, sync):
     """That the tests above can fail: with any kind of sync left out something acknowledged is lost, and they see it. (mbox.hdr is not
     among them: it is a copy for the day the metadata is lost.)"""
     disk = disks()
-    site = Site(root, disk, disk, new_seed(), nosync=sync)
+    site = Site(root, disk, disk, new_seed())
+    assert cuts(site, 1, lambda _: [disk]) == []
+    site.nosync = sync
     faults = cuts(site, 60, lambda _: [disk])
     assert any(sign in line for line in faults for sign in LOST), f"with {sync} left out: {faults}"

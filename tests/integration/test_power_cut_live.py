@@ -2,7 +2,7 @@
 really dropped (lib.power). Clients deliver, append, set flags, expunge, copy, and make, rename and delete mailboxes; what they were
 told is done before the cut is there after the next start, as IMAP and csync show it, and the tools find nothing to mend.
 
-US_POWER_CUTS and US_POWER_SEED as in test_power_cut.py, which has the store alone."""
+US_POWER_STORES, US_POWER_CUTS and US_POWER_SEED as in test_power_cut.py, which has the store alone."""
 import hashlib
 import os
 import random
@@ -22,7 +22,8 @@ from lib.lmtp import Lmtp, stuffed
 from lib.store import read_store
 
 LONG = bool(os.environ.get("US_LONG"))
-CUTS = int(os.environ.get("US_POWER_CUTS", "60" if LONG else "4"))
+STORES = range(int(os.environ.get("US_POWER_STORES", "6" if LONG else "1")))
+CUTS = int(os.environ.get("US_POWER_CUTS", "12" if LONG else "4"))
 USERS = ["u0", "u1", "u2", "u3"]
 FLAGS = ["\\Seen", "\\Flagged", "\\Answered", "$Forwarded"]
 
@@ -308,15 +309,16 @@ class Rig:
         assert not self.s.staged()
 
 
-def seed_of_this_run():
-    seed = int(os.environ.get("US_POWER_SEED", random.randrange(1000000)))
+def seed_of_this_run(number=0):
+    seed = int(os.environ.get("US_POWER_SEED", random.randrange(1000000))) + number
     print(f"US_POWER_SEED={seed}")
     return seed
 
 
 @pytest.mark.limit(90 + 30 * CUTS)
-def test_what_clients_were_told_is_there(disks, server):
-    rig = Rig(server, disks(), seed_of_this_run())
+@pytest.mark.parametrize("number", STORES)
+def test_what_clients_were_told_is_there(disks, server, number):
+    rig = Rig(server, disks(), seed_of_this_run(number))
     for i in range(CUTS):
         faults = rig.round()
         assert not faults, f"cut {i + 1} of {CUTS}, {rig.acknowledged} acknowledged:\n" + "\n".join(faults[:20])
