@@ -992,6 +992,12 @@ static void leave_link(struct walk *w)
 	child_fails(w, "store.commit.sync_file", FAILPOINT_KILL, run_deliver);
 }
 
+/* The same of a copy to another partition. */
+static void leave_copy(struct walk *w)
+{
+	child_fails(w, "store.commit.sync_copy", FAILPOINT_KILL, run_copy_far);
+}
+
 /* ---- opening and closing --------------------------------------------------------------------------------------- */
 
 static int run_open(struct walk *w, struct us_err *err)
@@ -1028,6 +1034,7 @@ const struct walk_op walk_ops[] = {
 	{"annotate_messages",    0, 2, run_annotate_messages,   NULL,              COMMITS},
 	{"copy",                 0, 2, run_copy,                NULL,              COMMITS " store.commit.link store.commit.sync_names"},
 	{"copy_far",             0, 2, run_copy_far,            NULL,              COMMITS " store.commit.create_copy store.commit.sync_copy store.commit.sync_names"},
+	{"copy_far_after_death", WALK_REBOOTS, 2, run_copy_far, leave_copy,        COMMITS " store.commit.unlink_leftover store.commit.create_copy"},
 	{"move",                 0, 3, run_move,                NULL,              COMMITS " store.commit.link store.commit.sync_names"},
 	{"expunge",              0, 2, run_expunge,             NULL,              COMMITS},
 	{"unlink",    WALK_LEAVES, 2, run_unlink,               NULL,              COMMITS " store.commit.unlink"},
