@@ -113,8 +113,8 @@ int main(int argc, char **argv)
 	}
 	if (start(&p, &why) < 0) {
 		status = complain(&why);
-		status = why.code == US_ECONFIG ? EX_SOFTWARE
-						: status; /* as Cyrus ends without a sync_host */
+		if (why.code == US_ECONFIG) /* without a sync_host it ends as Cyrus does */
+			status = p.host.conf && !p.dial.config.target ? EX_SOFTWARE : EX_CONFIG;
 	} else {
 		if (p.detached >= 0) {
 			process_detached(&p.detached, 0);

@@ -2,6 +2,7 @@
 #include "server/session/host.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -167,6 +168,16 @@ static void fill_facts(struct host *host)
 	};
 }
 
+/* A store's first complaint would be of a file in it. */
+static int check_directory(const struct host *host, struct us_err *err)
+{
+	const char *path = conf_str(host->conf, CONF_configdirectory);
+
+	if (path && faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0)
+		return conf_fail(host->conf, CONF_configdirectory, err, "%s", strerror(errno));
+	return 0;
+}
+
 int host_open(const struct conf *conf, const char *ident, unsigned parts, struct host *out,
 	      struct us_err *err)
 {
@@ -174,7 +185,9 @@ int host_open(const struct conf *conf, const char *ident, unsigned parts, struct
 	int rc = 0;
 
 	fill_facts(&host);
-	if (parts & HOST_STORE_WRITE)
+	if (parts & (HOST_STORE_READ | HOST_STORE_WRITE))
+		rc = check_directory(&host, err);
+	if (rc == 0 && parts & HOST_STORE_WRITE)
 		rc = open_change_log(&host, err);
 	if (rc == 0 && parts & (HOST_STORE_READ | HOST_STORE_WRITE))
 		rc = open_store(&host, parts, err);

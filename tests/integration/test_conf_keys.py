@@ -42,6 +42,38 @@ def answer(c, line):
     return lines
 
 
+# ---- what is wrong -----------------------------------------------------------------------------------------------
+
+PROGRAMS = {
+    "imapd": (), "lmtpd": (), "sync_server": (), "metad": (), "master": (), "ctl_cyrusdb": ("-r",), "ctl_mboxlist": ("-d",),
+    "cyr_dbtool": ("mailboxes", "btree", "show"), "cyr_info": ("conf",), "cyr_synclog": ("-u", "bob"), "mbpath": ("user/bob",),
+    "quota": (), "reconstruct": ("user/bob",), "sync_client": ("-u", "bob"), "sync_reset": ("-f", "bob"),
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_every_program_says_where_a_configuration_is_wrong(server, program):
+    s = server(services={name: None for name in ("imap", "imaps", "lmtp", "lmtpunix", "csync")})
+    s.stop()
+    good = s.conf.read_text()
+    number = good.count("\n") + 1
+    for line, wanted in [("maxword: abc", "maxword: "), ("timeout: 32m\ntimeout: 33m", "timeout: is set twice"),
+                         ("sync_log_chain: perhaps", "sync_log_chain: "), ("a line without", "no key"),
+                         ("@include: /nonexistent", "/nonexistent")]:
+        s.conf.write_text(good + line + "\n")
+        done = subprocess.run([s.program(program), "-C", s.conf, *PROGRAMS[program]], env=s.environment(), text=True, cwd="/",
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=20)
+        said = done.stderr + "\n".join(s.log())
+        where = f"{s.conf}:{number + line.count(chr(10))}: "
+        assert done.returncode == 78 and re.search(re.escape(where) + ".*" + re.escape(wanted), said), (line, done)
+    s.conf.write_text(good.replace(f"configdirectory: {s.root}/conf", "configdirectory: /nonexistent"))
+    if program not in ("cyr_info", "cyr_synclog", "metad"):    # which do not look there, or make it
+        done = subprocess.run([s.program(program), "-C", s.conf, *PROGRAMS[program]], env=s.environment(), text=True, cwd="/",
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=20)
+        assert done.returncode == 78 and "configdirectory" in done.stderr, done
+    s.expect("78|fatal|ERROR")
+
+
 # ---- limits ------------------------------------------------------------------------------------------------------
 
 def test_limits_of_commands(make):
@@ -337,6 +369,27 @@ def test_the_group_of_the_services(server):
         assert set(gids) == {str(wanted)} or pid == s.master.pid
         assert "0" not in uids or pid == s.master.pid    # only master may become root again
     assert len(ids) > 2 and s.master.pid in ids
+
+
+def test_what_the_services_write_is_closed_to_others(server):
+    s = server(imapd={"sync_log": True, "sync_log_channels": '"" west', "expunge_mode": "immediate"})
+    s.make_user("alice", "bob")
+    with s.lmtp() as c:
+        c.lhlo()
+        c.deliver("a@b.test", ["alice"], MESSAGE)
+    with s.imap("alice") as c:
+        c.ok("CREATE", "x")
+        c.append("x", MESSAGE, ["\\Seen", "keyword"])
+        c.select("INBOX")
+        c.ok("COPY", "1", "x")
+        c.store("1", "+FLAGS", "\\Deleted")
+        c.ok("EXPUNGE")
+        c.ok("DELETE", "x")
+    with s.csync() as c:
+        c.ok(b"APPLY UNUSER bob")
+    made = [path for top in ("conf", "spool") for path in (s.root / top).rglob("*")]
+    assert len(made) > 40 and {path.stat().st_mode & 0o077 for path in made} == {0}, \
+        [path for path in made if path.stat().st_mode & 0o077]
 
 
 # ---- metad -------------------------------------------------------------------------------------------------------------------

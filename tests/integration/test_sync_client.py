@@ -184,6 +184,10 @@ def test_exit_statuses_and_complaints(pair):
     a.write_conf()
     done = run("-u", "bob")
     assert done.returncode == 70 and "sync_host" in done.stderr
+    a.options["west_sync_timeout"] = "soon"
+    a.write_conf()
+    done = run("-u", "-n", "west", "-S", f"127.0.0.1:{b.port}", "bob")
+    assert done.returncode == 78 and "west_sync_timeout" in done.stderr
 
 
 def test_a_wrong_password_is_final_by_hand(pair):
