@@ -46,9 +46,13 @@ void commit_free(struct commit **commit)
 
 uint64_t commit_modseq(struct commit *c)
 {
+	struct counters *counters = &c->m->view.counters;
+
 	if (!c->modseq) {
 		c->modseq = mailbox_highestmodseq(c->m) + 1;
-		c->m->view.counters.highestmodseq = c->modseq;
+		counters->highestmodseq = c->modseq;
+		if (counters->xconvmodseq) /* a peer keeps conversations; ours are none of it */
+			counters->xconvmodseq = c->modseq;
 	}
 	return c->modseq;
 }

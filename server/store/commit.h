@@ -30,8 +30,8 @@ struct commit; /* opaque */
 /* m is locked and stays the caller's. */
 int commit_begin(struct mailbox *m, struct commit **out, struct us_err *err);
 
-/* The modseq of this commit: one above the mailbox's highest. The first call draws it and raises HIGHESTMODSEQ; a
- * commit that never asks (a replica's, which brings modseqs with it) leaves HIGHESTMODSEQ to commit_counters(). */
+/* The modseq of this commit: one above the mailbox's highest. The first call draws it and raises HIGHESTMODSEQ, and XCONVMODSEQ with
+ * it unless that is 0; a commit that never asks (a replica's, which brings modseqs with it) leaves both to commit_counters(). */
 uint64_t commit_modseq(struct commit *c);
 
 /* Counters the caller may set: uidvalidity, highestmodseq, createdmodseq, deletedmodseq, xconvmodseq, raclmodseq,

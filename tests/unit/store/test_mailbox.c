@@ -137,6 +137,30 @@ static void counters_follow_every_change(void **state)
 	assert_true(last > 100);
 }
 
+/* XCONVMODSEQ is a peer's who keeps conversations: 0 stays 0, and what it set follows our own changes. */
+static void xconvmodseq_follows_local_changes(void **state)
+{
+	struct rig *rig = *state;
+	struct mailbox *m;
+	struct commit *c;
+	struct us_err err;
+
+	rig_create(rig, "user.bob");
+	(void)rig_append(rig, "user.bob", MESSAGE, 0);
+	m = rig_mailbox(rig, "user.bob");
+	assert_int_equal(m->view.counters.xconvmodseq, 0);
+	assert_ok(mailbox_lock(m, &err), &err);
+	assert_ok(commit_begin(m, &c, &err), &err);
+	commit_counters(c)->xconvmodseq = 1;
+	assert_ok(commit_finish(&c, &err), &err);
+	assert_int_equal(m->view.counters.xconvmodseq, 1); /* as the peer said */
+	mailbox_close(&m);
+	rig_flags(rig, "user.bob", 1, 1, false);
+	m = rig_mailbox(rig, "user.bob");
+	assert_int_equal(m->view.counters.xconvmodseq, m->view.counters.highestmodseq);
+	mailbox_close(&m);
+}
+
 /* One commit that changes a message so many times. */
 static void flip_flags(struct mailbox *m, uint32_t uid, int times)
 {
@@ -523,6 +547,7 @@ int main(void)
 		T(an_appended_message_is_all_there),
 		T(readers_see_a_change_when_they_look),
 		T(counters_follow_every_change),
+		T(xconvmodseq_follows_local_changes),
 		T(compaction_is_left_to_small_commits_and_the_idle),
 		T(keywords_and_annotations_survive_compaction),
 		T(an_aborted_commit_leaves_nothing),
