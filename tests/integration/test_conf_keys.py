@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from lib import places
+from lib.csync import Csync
 from lib.imap import Literal
 from lib.mail_server import ADMIN, PASSWORD
 from lib.places import wait_until
@@ -158,6 +159,17 @@ def test_a_layer_is_wanted(make):
         c.starttls()
         assert "AUTH=PLAIN" in c.capabilities()
         c.authenticate_plain("alice", PASSWORD)
+
+
+def test_administrators_of_one_service(server):
+    s = server(imapd={"csync_admins": "mirror"})
+    s.add_users("mirror")
+    for user, status in ((ADMIN, "NO"), ("mirror", "OK")):
+        with Csync.connect(("127.0.0.1", s.csync_port), user, PASSWORD, compress=False, sieve=False) as c:
+            assert c.command(b"NOOP").status == status
+    for user in (ADMIN, "mirror"):    # for IMAP the common list counts
+        with s.imap(user) as c:
+            assert (c.command("CREATE", f"made-by-{user}").status == "OK") == (user == ADMIN)
 
 
 # ---- what is said and noted ------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import ssl
+import subprocess
 import time
 from pathlib import Path
 
@@ -248,6 +249,43 @@ def test_a_failed_login_is_logged_and_costs_time(make):
     assert any(re.search(r"badlogin: \[127\.0\.0\.1\] plaintext alice ", line) for line in lines)
     assert any(re.search(r" login: \[127\.0\.0\.1\] alice plaintext User logged in SESSIONID=<", line) for line in lines)
     assert not any("wrong" in line or PASSWORD in line.split() for line in lines)
+
+
+@pytest.fixture
+def saslauthd(root):
+    """saslauthd(server): Debian's own, which asks that server's IMAP about each password; the path of its socket."""
+    running = []
+
+    def start(other):
+        place = root / "saslauthd"
+        place.mkdir(mode=0o755)
+        running.append(subprocess.Popen(["/usr/sbin/saslauthd", "-d", "-n", "1", "-a", "rimap", "-O", f"127.0.0.1/{other.imap_port}",
+                                         "-m", place], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                        start_new_session=True))    # it ends its whole group
+        wait_until((place / "mux").exists, 10, "saslauthd")
+        return place / "mux"
+    yield start
+    for process in running:
+        process.terminate()
+        process.wait(10)
+
+
+def test_passwords_that_saslauthd_knows(make, server, saslauthd):
+    knows = make()
+    s = server(services=ONLY_IMAP)
+    s.make_user("alice")
+    s.stop()
+    (s.root / "sasldb2").unlink()
+    s.options.update({"sasl_pwcheck_method": "saslauthd", "sasl_saslauthd_path": saslauthd(knows)})
+    s.write_conf()
+    s.start()
+    with s.imap() as c:
+        assert c.command("LOGIN", "alice", "wrong").code == ["AUTHENTICATIONFAILED"]
+        assert c.command("AUTHENTICATE", "PLAIN", base64.b64encode(b"\0alice\0wrong").decode()).status == "NO"
+        c.login("alice", PASSWORD)
+    with s.imap() as c:
+        c.authenticate_plain("alice", PASSWORD)
+        c.select("INBOX")
 
 
 def test_limits_on_logins(make):

@@ -1,8 +1,13 @@
 """Many sessions in one mailbox at once, each doing what comes to its mind: what every one of them is told must make sense in
 its order, no UID ever shows other bytes, and in the end the store is whole."""
+import fcntl
 import hashlib
+import os
 import random
+import struct
 import threading
+import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -134,3 +139,46 @@ def test_many_at_once(server, mode):
     with s.imap("bob") as c:
         box = c.select("INBOX")
         assert box["EXISTS"] == len(c.search("ALL")) and box["UIDNEXT"] > max(c.search("ALL"), default=0)
+
+
+@contextmanager
+def locked(*paths):
+    """The locks that a writer holds, as a writer holds them: byte 0, by open file description."""
+    files = [open(path, "r+b") for path in paths]
+    try:
+        for file in files:
+            fcntl.fcntl(file, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0))
+        yield
+    finally:
+        for file in files:
+            file.close()
+
+
+def test_readers_do_not_wait_for_a_writer(server):
+    s = server(services=SERVICES)
+    s.make_user("bob")
+    with s.imap("bob") as c:
+        for n in range(3):
+            c.append("INBOX", b"Subject: %d\r\n\r\nx\r\n" % n)
+        c.select("INBOX")
+        c.store("1", "+FLAGS", "\\Seen")
+    with s.imap("bob") as writer:
+        writer.select("INBOX")
+        locks = [*s.root.glob("spool/u/*/*/mbox.lk"), *(path for path in s.root.glob("conf/lock/ns/*/*") if path.is_file())]
+        assert len(locks) >= 2
+        with locked(*locks), s.imap("bob") as c, s.csync() as peer:
+            began = time.monotonic()
+            assert c.select("INBOX")["EXISTS"] == 3
+            assert [str(name) for _, _, name in c.list()] == ["INBOX"]
+            assert c.status("INBOX", "MESSAGES", "UNSEEN") == {"MESSAGES": 3, "UNSEEN": 2}
+            assert c.search("UNSEEN", "SUBJECT", "2") == [3]
+            assert len(c.fetch("1:3", "(FLAGS ENVELOPE BODY.PEEK[])")) == 3
+            c.ok("GETQUOTAROOT", "INBOX")
+            c.ok("MYRIGHTS", "INBOX")
+            c.ok("NOOP")
+            assert len(peer.full_mailbox("user.bob")["RECORD"]) == 3 and peer.user("bob")
+            assert time.monotonic() - began < 2
+            tag = writer.start("UID STORE 1 +FLAGS.SILENT (\\Flagged)")
+            with pytest.raises(TimeoutError):    # it is the lock that writers wait for
+                writer.finish(tag, 1)
+        assert writer.finish(tag).status == "OK"
