@@ -18,6 +18,7 @@ static bool is_alphanumeric(char c)
 
 static int check_chars(struct span id, struct us_err *err)
 {
+	const char *at = id.len ? memrchr(id.ptr, '@', id.len) : NULL;
 	bool seen = false;
 
 	for (size_t i = 0; i < id.len; i++) {
@@ -26,6 +27,8 @@ static int check_chars(struct span id, struct us_err *err)
 				       (unsigned char)id.ptr[i]);
 		seen = seen || is_alphanumeric(id.ptr[i]);
 	}
+	if (at && (at == id.ptr || at == id.ptr + id.len - 1)) /* "bob@" would own what is bob's */
+		return us_fail(err, US_EINVAL, "nothing before or behind the @ of a user id");
 	return seen ? 0 : us_fail(err, US_EINVAL, "a user id needs a letter or a digit");
 }
 

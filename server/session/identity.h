@@ -1,6 +1,6 @@
 /* identity.h - who a login makes somebody: the form of user ids, and who may act as whom. Pure.
  *
- *	userid = 1*IDCHAR, at most IDENTITY_MAX bytes, with a letter or a digit in it
+ *	userid = 1*IDCHAR, at most IDENTITY_MAX bytes, with a letter or a digit in it; its last "@" neither first nor last
  *	IDCHAR = printable ASCII but none of & * % / : ? (special in mailbox names, LIST or ACLs)
  *		 nor ! ^ (which stand for other things in internal names: two ids must never share a mailbox)
  *

@@ -36,9 +36,9 @@ static void ids_take_one_form(void **state UNUSED)
 static void ids_that_are_none(void **state UNUSED)
 {
 	static const char *const bad[] = {
-		"",        " ",          "a&b",    "a:b",     "a/b",     "a*",   "a%b",
-		"a?",      "a!b",        "a^b",    "---",     ". .",     "a\tb", "a\x7f",
-		"\r\nbob", "\xc3\xb6ko", "Anyone", "ANYBODY", "group:x",
+		"",       " ",       "a&b",     "a:b",  "a/b",  "a*",    "a%b",     "a?",
+		"a!b",    "a^b",     "---",     ". .",  "a\tb", "a\x7f", "\r\nbob", "\xc3\xb6ko",
+		"Anyone", "ANYBODY", "group:x", "bob@", "@dom", "a@b@",
 	};
 	const struct identity_policy policy = {0};
 	char out[IDENTITY_MAX + 1] = "kept", longer[IDENTITY_MAX + 2];
