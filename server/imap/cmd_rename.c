@@ -225,7 +225,7 @@ static int move_tree(struct tree *tree, bool with_children, struct us_err *err)
 	return rc;
 }
 
-static int run_move(struct tree *tree, const struct access *access, struct us_err *err)
+static int move_all(struct tree *tree, const struct access *access, struct us_err *err)
 {
 	struct imap_session *s = tree->s;
 	bool user = mboxname_is_inbox(tree->from);
@@ -298,7 +298,7 @@ int run_rename(struct imap_session *s, const void *args, struct us_err *err)
 		return rc;
 	tree.from = access.name;
 	if (span_eq(tree.from, tree.to))
-		return run_move(&tree, &access, err);
+		return move_all(&tree, &access, err);
 	if (a->partition.len)
 		return imap_no(s, "Cross-server or cross-partition move w/rename not supported");
 	return run_plain(&tree, &access, err);

@@ -1,4 +1,5 @@
-/* cmd_search.c - SEARCH (RFC 3501, 6.4.4): its arguments are search_args.h's, what matches search_match.h's.
+/* cmd_search.c - SEARCH (RFC 3501, 6.4.4; RETURN: RFC 4731; SAVE: RFC 5182): its arguments are search_args.h's, what matches
+ * search_match.h's.
  *
  * A message whose file or cache cannot be read is not found, and said to the operator: the others are.
  */
@@ -113,8 +114,33 @@ static void note_unreadable(struct imap_session *s, const struct record *r, int 
 			  LF_ERR(err));
 }
 
-/* Writes the numbers of what matches; how many there are. */
-static unsigned write_matches(struct imap_session *s, struct search_program *program)
+struct found {
+	const struct search_args *args;
+	unsigned n;
+	struct uidset numbers; /* in the client's form */
+	struct uidset uids;    /* where they are to be saved */
+	uint32_t low, high;    /* of numbers */
+};
+
+/* Is the first that was found all that is wanted? */
+static bool is_enough(const struct found *found)
+{
+	return found->n && found->args->extended &&
+	       !(found->args->returns & (RETURN_MAX | RETURN_ALL | RETURN_COUNT)) &&
+	       found->args->returns & RETURN_MIN;
+}
+
+static void add_found(struct found *found, const struct record *r, uint32_t number)
+{
+	if (!found->n++)
+		found->low = number;
+	found->high = number;
+	uidset_add(&found->numbers, number, number);
+	if (found->args->returns & RETURN_SAVE)
+		uidset_add(&found->uids, r->uid, r->uid);
+}
+
+static void find(struct imap_session *s, struct search_program *program, struct found *found)
 {
 	struct selected *sel = s->selected;
 	struct loader loader = {.mailbox = sel->mailbox, .made = BUF_INIT, .copy = BUF_INIT};
@@ -124,13 +150,12 @@ static unsigned write_matches(struct imap_session *s, struct search_program *pro
 	struct uidset all = UIDSET_INIT;
 	struct selected_walk walk;
 	struct us_err err;
-	unsigned n = 0;
 	uint32_t seq;
 
 	cache_keeper_init(&loader.keeper, sel->mailbox);
 	uidset_add(&all, 1, UINT32_MAX);
 	walk = selected_walk(sel, &all);
-	while ((m.record = selected_next(&walk, &seq))) {
+	while (!is_enough(found) && (m.record = selected_next(&walk, &seq))) {
 		int rc;
 
 		if (!record_is_live(m.record))
@@ -140,18 +165,108 @@ static unsigned write_matches(struct imap_session *s, struct search_program *pro
 		rc = search_matches(program, &m, &err);
 		if (rc < 0)
 			note_unreadable(s, m.record, rc, &err);
-		if (rc <= 0)
-			continue;
-		stream_write_str(s->out, " ");
-		reply_number(s->out, s->uid_form ? m.record->uid : seq);
-		n++;
+		if (rc > 0)
+			add_found(found, m.record, s->uid_form ? m.record->uid : seq);
 	}
 	message_unmap(&loader.bytes);
 	cache_keeper_fini(&loader.keeper);
 	buf_free(&loader.made);
 	buf_free(&loader.copy);
 	uidset_free(&all);
-	return n;
+}
+
+/* ---- answering ----------------------------------------------------------------------------------- */
+
+static void put_plain(struct imap_session *s, const struct found *found)
+{
+	stream_write_str(s->out, "* SEARCH");
+	for (size_t i = 0; i < found->numbers.n; i++)
+		for (uint64_t n = found->numbers.range[i].low; n <= found->numbers.range[i].high;
+		     n++) {
+			stream_write_str(s->out, " ");
+			reply_number(s->out, n);
+		}
+	stream_write_str(s->out, "\r\n");
+}
+
+static void put_set(struct imap_session *s, const struct uidset *set)
+{
+	struct buf text = BUF_INIT;
+
+	uidset_format(set, &text);
+	stream_write_span(s->out, buf_span(&text));
+	buf_free(&text);
+}
+
+/* esearch-response (RFC 4466, 2.6.2). What there is none of is left out, but for COUNT. */
+static void put_extended(struct imap_session *s, const struct found *found)
+{
+	unsigned returns = found->args->returns;
+
+	if (!(returns & RETURN_SHOWN))
+		return;
+	stream_write_str(s->out, "* ESEARCH (TAG ");
+	reply_string(s->out, s->tag);
+	stream_printf(s->out, ")%s", s->uid_form ? " UID" : "");
+	if (returns & RETURN_COUNT)
+		stream_printf(s->out, " COUNT %u", found->n);
+	if (found->n && returns & RETURN_MIN)
+		stream_printf(s->out, " MIN %u", found->low);
+	if (found->n && returns & RETURN_MAX)
+		stream_printf(s->out, " MAX %u", found->high);
+	if (found->n && returns & RETURN_ALL) {
+		stream_write_str(s->out, " ALL ");
+		put_set(s, &found->numbers);
+	}
+	stream_write_str(s->out, "\r\n");
+}
+
+/* Where only the lowest or the highest was asked for, only that is saved (RFC 5182, 2.4). */
+static void save(struct selected *sel, struct found *found)
+{
+	unsigned returns = found->args->returns;
+	uint32_t low = uidset_next(&found->uids, 1), high;
+
+	uidset_clear(&sel->saved);
+	if (!found->n)
+		return;
+	high = found->uids.range[found->uids.n - 1].high;
+	if (!(returns & (RETURN_MIN | RETURN_MAX)) || returns & (RETURN_ALL | RETURN_COUNT)) {
+		for (size_t i = 0; i < found->uids.n; i++)
+			uidset_add(&sel->saved, found->uids.range[i].low,
+				   found->uids.range[i].high);
+		return;
+	}
+	if (returns & RETURN_MIN)
+		uidset_add(&sel->saved, low, low);
+	if (returns & RETURN_MAX)
+		uidset_add(&sel->saved, high, high);
+}
+
+static int search(struct imap_session *s, const struct search_args *args,
+		  struct search_program *program)
+{
+	struct found found = {.args = args};
+	unsigned n;
+
+	find(s, program, &found);
+	n = found.n;
+	if (args->extended)
+		put_extended(s, &found);
+	else
+		put_plain(s, &found);
+	if (args->returns & RETURN_SAVE)
+		save(s->selected, &found);
+	uidset_free(&found.numbers);
+	uidset_free(&found.uids);
+	return imap_ok(s, "Completed (%u msgs in %.3f secs)", n, imap_elapsed_s(s));
+}
+
+/* A SEARCH that is answered NO saves nothing, one that is BAD leaves what was saved (RFC 5182, 2.1). */
+static void forget_saved(struct imap_session *s, const struct search_args *args)
+{
+	if (args->returns & RETURN_SAVE)
+		uidset_clear(&s->selected->saved);
 }
 
 int run_search(struct imap_session *s, const void *arg, struct us_err *err)
@@ -160,22 +275,22 @@ int run_search(struct imap_session *s, const void *arg, struct us_err *err)
 	struct search_context context = {&s->selected->mailbox->view.names, resolve, s->selected};
 	struct mime_text *text;
 	struct search_program *program = NULL;
-	unsigned n;
 	int rc;
 
-	if (args->depth > (unsigned)conf_int(s->host->conf, CONF_search_nesting_max))
+	if (args->depth > (unsigned)conf_int(s->host->conf, CONF_search_nesting_max)) {
+		forget_saved(s, args);
 		return imap_no(s, "[LIMIT] Search criteria are nested too deep");
+	}
 	text = new_text(s->host->conf);
 	rc = search_program_new(args, text, &context, &program, err);
+	if (rc < 0 && rc != US_EPROTO)
+		forget_saved(s, args);
 	if (rc == US_EINVAL) {
 		rc = bad_charset(s);
 	} else if (rc == US_EPROTO) {
 		rc = imap_bad(s, "Search string is not in its character set");
 	} else if (rc == 0) {
-		stream_write_str(s->out, "* SEARCH");
-		n = write_matches(s, program);
-		stream_write_str(s->out, "\r\n");
-		rc = imap_ok(s, "Completed (%u msgs in %.3f secs)", n, imap_elapsed_s(s));
+		rc = search(s, args, program);
 	}
 	search_program_free(&program);
 	mime_text_free(&text);

@@ -34,6 +34,7 @@ static const struct command commands[] = {
 	{"STORE", "Store", IN_SELECTED, CMD_HAS_UID_FORM | CMD_KEEPS_NUMBERS | CMD_WRITES,
 	 parse_store, run_store, NULL},
 	{"COPY", "Copy", IN_SELECTED, CMD_HAS_UID_FORM | CMD_WRITES, parse_copy, run_copy, NULL},
+	{"MOVE", "Move", IN_SELECTED, CMD_HAS_UID_FORM | CMD_WRITES, parse_copy, run_move, NULL},
 	{"EXPUNGE", "Expunge", IN_SELECTED, CMD_HAS_UID_FORM | CMD_WRITES, parse_expunge,
 	 run_expunge, NULL},
 	{"APPEND", "Append", IN_LOGGED_IN, CMD_WRITES, parse_append, run_append, &append_stream},

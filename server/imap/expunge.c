@@ -8,9 +8,10 @@
 #include "server/store/store.h"
 
 /* Only messages the client knows of: what he has not heard of he cannot have meant. */
-static bool is_meant(const struct selected *sel, const struct uidset *only, const struct record *r)
+static bool is_meant(const struct selected *sel, uint32_t flag, const struct uidset *only,
+		     const struct record *r)
 {
-	return record_is_live(r) && r->system_flags & FLAG_DELETED && r->uid <= sel->last_uid &&
+	return record_is_live(r) && (r->system_flags & flag) == flag && r->uid <= sel->last_uid &&
 	       (!only || uidset_has(only, r->uid));
 }
 
@@ -25,7 +26,9 @@ static int expunge_one(struct commit *c, const struct record *r, uint32_t flags,
 	return commit_put(c, &after, err);
 }
 
-static int expunge_locked(struct selected *sel, const struct uidset *only, struct us_err *err)
+/* Those that have `flag` (0: any). */
+static int expunge_locked(struct selected *sel, uint32_t flag, const struct uidset *only,
+			  struct us_err *err)
 {
 	struct mailbox *m = sel->mailbox;
 	uint32_t flags = RECORD_EXPUNGED;
@@ -35,13 +38,11 @@ static int expunge_locked(struct selected *sel, const struct uidset *only, struc
 	int64_t now = store_now();
 	int n = 0, rc = 0;
 
-	if (!m->view.counters.deleted)
-		return 0;
 	if (store_config(m->store)->expunge_immediate)
 		flags |= RECORD_UNLINKED;
 	walk = view_walk(&m->view, only ? uidset_next(only, 1) : 1);
 	while (rc == 0 && (r = view_next_live(&m->view, &walk)) && r->uid <= sel->last_uid) {
-		if (!is_meant(sel, only, r))
+		if (!is_meant(sel, flag, only, r))
 			continue;
 		if (!c)
 			rc = commit_begin(m, &c, err);
@@ -62,7 +63,12 @@ int expunge_deleted(struct selected *sel, const struct uidset *only, struct us_e
 
 	if (rc < 0)
 		return rc;
-	rc = expunge_locked(sel, only, err);
+	rc = sel->mailbox->view.counters.deleted ? expunge_locked(sel, FLAG_DELETED, only, err) : 0;
 	selected_unlock(sel, 0);
 	return rc;
+}
+
+int expunge_moved(struct selected *sel, const struct uidset *uids, struct us_err *err)
+{
+	return expunge_locked(sel, 0, uids, err);
 }

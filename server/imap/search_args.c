@@ -75,12 +75,22 @@ static struct search_node *refuse(struct search_parse *sp, const char *text)
 	return NULL;
 }
 
+#define WORD_SHOWN 32
+
+static void lower_case(struct span word, char out[WORD_SHOWN])
+{
+	size_t n = 0;
+
+	for (; n < word.len && n < WORD_SHOWN - 1; n++)
+		out[n] = (char)us_lower((unsigned char)word.ptr[n]);
+	out[n] = '\0';
+}
+
 static struct search_node *miss(struct search_parse *sp, struct span word)
 {
-	char lower[32] = "";
+	char lower[WORD_SHOWN];
 
-	for (size_t i = 0; i < word.len && i < sizeof(lower) - 1; i++)
-		lower[i] = (char)us_lower((unsigned char)word.ptr[i]);
+	lower_case(word, lower);
 	(void)us_fail(sp->err, US_EPROTO, "Missing required argument to %s %s",
 		      sp->p->command->shown, lower);
 	return NULL;
@@ -286,7 +296,7 @@ static struct search_node *take_one(struct search_parse *sp, unsigned depth)
 			return refuse(sp, "Missing required close paren in Search command");
 		return node;
 	}
-	if (c == '*' || (c >= '0' && c <= '9'))
+	if (c == '*' || c == '$' || (c >= '0' && c <= '9'))
 		return take_set(sp, new_node(sp, SEARCH_NUMBERS));
 	return take_word(sp, scan_while(s, is_key_char), depth);
 }
@@ -338,6 +348,59 @@ static bool take_charset(struct search_parse *sp)
 	return !s->bad || refuse(sp, "Missing required argument to Search") != NULL;
 }
 
+static bool refuse_return(struct search_parse *sp, struct span word)
+{
+	char lower[WORD_SHOWN];
+
+	lower_case(word, lower);
+	(void)us_fail(sp->err, US_EPROTO, "Invalid Search return option %s", lower);
+	return false;
+}
+
+static bool take_return(struct search_parse *sp)
+{
+	static const struct {
+		const char *name;
+		enum search_return returns;
+	} options[] = {
+		{"MIN", RETURN_MIN},     {"MAX", RETURN_MAX},   {"ALL", RETURN_ALL},
+		{"COUNT", RETURN_COUNT}, {"SAVE", RETURN_SAVE},
+	};
+	struct span word = scan_while(&sp->p->s, is_key_char);
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		if (!span_is_nocase(word, options[i].name))
+			continue;
+		sp->args->returns |= options[i].returns;
+		return true;
+	}
+	return refuse_return(sp, word);
+}
+
+/* ["RETURN" SP "(" [return *(SP return)] ")" SP]: an empty list is ALL (RFC 4731, 3.1). */
+static bool take_returns(struct search_parse *sp)
+{
+	struct scan *s = &sp->p->s, before = *s;
+
+	if (!span_is_nocase(scan_while(s, is_key_char), "RETURN")) {
+		*s = before;
+		return true;
+	}
+	sp->args->extended = true;
+	if (!scan_skip(s, ' ') || !scan_skip(s, '('))
+		return refuse(sp, "Missing return options in Search") != NULL;
+	if (scan_peek(s) != ')')
+		do
+			if (!take_return(sp))
+				return false;
+		while (scan_skip(s, ' '));
+	if (!scan_skip(s, ')'))
+		return refuse(sp, "Missing return options in Search") != NULL;
+	if (!sp->args->returns)
+		sp->args->returns = RETURN_ALL;
+	return scan_skip(s, ' ') || refuse(sp, "Missing required argument to Search") != NULL;
+}
+
 int parse_search(struct parse *p, void **out, struct us_err *err)
 {
 	struct search_args *args = pool_alloc(p->pool, sizeof(*args));
@@ -346,7 +409,7 @@ int parse_search(struct parse *p, void **out, struct us_err *err)
 
 	if (!scan_skip(&p->s, ' '))
 		return parse_missing(p, err);
-	if (take_charset(&sp))
+	if (take_returns(&sp) && take_charset(&sp))
 		args->root = take_keys(&sp, 1);
 	if (!args->root)
 		return us_fail(err, US_EPROTO, "%s", why.text);

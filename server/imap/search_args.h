@@ -1,6 +1,7 @@
-/* search_args.h - what a SEARCH asks for, as a tree (RFC 3501, sections 6.4.4 and 9).
+/* search_args.h - what a SEARCH asks for, as a tree (RFC 3501, sections 6.4.4 and 9; RFC 4731, RFC 5182).
  *
- *	search	   = [SP "CHARSET" SP astring] 1*(SP search-key)
+ *	search	   = [SP "RETURN" SP "(" [return *(SP return)] ")"] [SP "CHARSET" SP astring] 1*(SP search-key)
+ *	return	   = "MIN" / "MAX" / "ALL" / "COUNT" / "SAVE"
  *	search-key = "(" search-key *(SP search-key) ")" / "NOT" SP search-key / "OR" SP search-key SP search-key /
  *		     sequence-set / "UID" SP sequence-set / flag, date, size and string keys: known_keys[]
  *
@@ -49,7 +50,18 @@ struct search_node {
 /* Keys within keys that the parser follows: what its stack is made for. search_nesting_max may allow less. */
 #define SEARCH_DEPTH_MOST 1000
 
+enum search_return {
+	RETURN_MIN = 1u << 0,
+	RETURN_MAX = 1u << 1,
+	RETURN_ALL = 1u << 2,
+	RETURN_COUNT = 1u << 3,
+	RETURN_SAVE = 1u << 4,
+	RETURN_SHOWN = RETURN_MIN | RETURN_MAX | RETURN_ALL | RETURN_COUNT,
+};
+
 struct search_args {
+	bool extended;       /* RETURN was given: the answer is an ESEARCH, if one is shown */
+	unsigned returns;    /* enum search_return */
 	struct span charset; /* SPAN_NULL: none named */
 	struct search_node *root;
 	unsigned depth;

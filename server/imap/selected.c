@@ -246,6 +246,7 @@ void selected_close(struct selected **selected)
 	uidset_free(&sel->changed);
 	uidset_free(&sel->expunged);
 	uidset_free(&sel->recents);
+	uidset_free(&sel->saved);
 	uidset_free(&sel->seen);
 	buf_free(&sel->seen_text);
 	free(sel);
@@ -311,6 +312,11 @@ int selected_resolve(struct selected *sel, const struct token_set *set, bool by_
 	struct uidset numbers = UIDSET_INIT;
 
 	selected_map(sel);
+	if (set->saved) {
+		for (size_t i = 0; i < sel->saved.n; i++)
+			uidset_add(out, sel->saved.range[i].low, sel->saved.range[i].high);
+		return 0;
+	}
 	if (by_uid) {
 		(void)token_set_resolve(set, seqmap_last_uid(&sel->map), out);
 		return 0;

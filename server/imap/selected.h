@@ -67,6 +67,7 @@ struct selected {
 		phantoms; /* at the end of the numbers: messages gone without a trace before there was a map */
 
 	struct uidset recents; /* \Recent here */
+	struct uidset saved;   /* "$": what the last SEARCH with SAVE found (RFC 5182) */
 	struct uidset seen;    /* of this user, unless own_seen */
 	struct buf seen_text;  /* as it was read */
 	uint32_t seen_last_uid;
@@ -87,7 +88,8 @@ uint32_t selected_uid(struct selected *sel,
 		      uint32_t seq); /* 0: above EXISTS, or gone without a trace */
 
 /* The UIDs a sequence set (by_uid: a UID set) stands for, added to *out as ranges between which may lie UIDs that are no
- * message's. 0; US_ENOENT if sequence numbers were given and none of them is a message's ("No matching messages"). */
+ * message's. 0; US_ENOENT if sequence numbers were given and none of them is a message's ("No matching messages"). "$" is
+ * what was saved, which may be nothing. */
 int selected_resolve(struct selected *sel, const struct token_set *set, bool by_uid,
 		     struct uidset *out, struct us_err *err);
 
@@ -129,6 +131,8 @@ int selected_set_seen(struct selected *sel, const struct uidset *uids, bool on, 
  * modseq of our commit (0: there was none), up to which nothing is news to this client: the handler tells him
  * itself. An expunge is given 0, so that selected_update() tells it. */
 int selected_lock(struct selected *sel, struct us_err *err);
+/* The same with another mailbox, for what concerns both: both are locked, or none. */
+int selected_lock_with(struct selected *sel, struct mailbox *other, struct us_err *err);
 void selected_unlock(struct selected *sel, uint64_t told_modseq);
 
 /* ---- news ----------------------------------------------------------------------------------------- */

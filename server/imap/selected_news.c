@@ -198,6 +198,23 @@ int selected_lock(struct selected *sel, struct us_err *err)
 	return 0;
 }
 
+int selected_lock_with(struct selected *sel, struct mailbox *other, struct us_err *err)
+{
+	struct mailbox_locking both[] = {{.m = sel->mailbox}, {.m = other}};
+	int rc = 0;
+
+	mailbox_lock_many(both, ARRAY_SIZE(both), /* wait */ true);
+	for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(both); i++)
+		if (both[i].rc < 0)
+			rc = us_fail(err, both[i].rc, "%s", both[i].err.text);
+	for (size_t i = 0; rc < 0 && i < ARRAY_SIZE(both); i++)
+		if (both[i].rc == 0)
+			mailbox_unlock(both[i].m);
+	if (rc == 0)
+		selected_note_changes(sel);
+	return rc;
+}
+
 void selected_unlock(struct selected *sel, uint64_t told_modseq)
 {
 	mailbox_unlock(sel->mailbox);

@@ -28,18 +28,28 @@ static bool is_selected(const struct imap_session *s, const struct access *acces
 	       storeid_cmp(&access->row.storeid, &s->selected->mailbox->row.storeid) == 0;
 }
 
-int target_open(struct imap_session *s, const struct access *access, struct target *out,
-		struct us_err *err)
+static int lock(struct target *t, struct us_err *err)
+{
+	if (t->is_selected)
+		return selected_lock(t->s->selected, err);
+	return t->holds_selected ? selected_lock_with(t->s->selected, t->mailbox, err)
+				 : mailbox_lock(t->mailbox, err);
+}
+
+static int open_target(struct imap_session *s, const struct access *access, bool beside,
+		       struct target *out, struct us_err *err)
 {
 	struct target t = {.s = s, .rights = access->rights, .is_selected = is_selected(s, access)};
 	int rc = 0;
+
+	t.holds_selected = beside && !t.is_selected;
 
 	if (t.is_selected)
 		t.mailbox = s->selected->mailbox;
 	else
 		rc = mailbox_open(s->host->store, access->name, &t.mailbox, err);
 	if (rc == 0)
-		rc = t.is_selected ? selected_lock(s->selected, err) : mailbox_lock(t.mailbox, err);
+		rc = lock(&t, err);
 	if (rc < 0) {
 		if (!t.is_selected)
 			mailbox_close(&t.mailbox);
@@ -50,13 +60,25 @@ int target_open(struct imap_session *s, const struct access *access, struct targ
 	return 0;
 }
 
+int target_open(struct imap_session *s, const struct access *access, struct target *out,
+		struct us_err *err)
+{
+	return open_target(s, access, /* beside */ false, out, err);
+}
+
+int target_open_beside(struct imap_session *s, const struct access *access, struct target *out,
+		       struct us_err *err)
+{
+	return open_target(s, access, /* beside */ true, out, err);
+}
+
 void target_close(struct target *t)
 {
 	if (!t->mailbox)
 		return;
-	if (t->is_selected)
+	if (t->is_selected || t->holds_selected)
 		selected_unlock(t->s->selected, 0);
-	else
+	if (!t->is_selected)
 		mailbox_close(&t->mailbox);
 	t->mailbox = NULL;
 }

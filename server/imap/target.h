@@ -1,4 +1,4 @@
-/* target.h - the mailbox that APPEND and COPY add to: found by name, locked, perhaps the selected one itself.
+/* target.h - the mailbox that APPEND, COPY and MOVE add to: found by name, locked, perhaps the selected one itself.
  *
  *	target_find()	by the name the client wrote; [TRYCREATE] if there is none but he could make it
  *	target_open()	locked: then commit.h
@@ -22,8 +22,9 @@ struct target {
 	struct imap_session *s;
 	struct mailbox *mailbox;
 	bool is_selected;
-	bool own_seen;   /* \Seen is a flag of the record for this user */
-	uint32_t rights; /* his */
+	bool holds_selected; /* the selected mailbox, another one, is locked too */
+	bool own_seen;       /* \Seen is a flag of the record for this user */
+	uint32_t rights;     /* his */
 };
 
 /* 1: *out is it, and he may add to it. 0: the tagged line is set. Or a code. */
@@ -31,6 +32,9 @@ int target_find(struct imap_session *s, struct span external, struct access *out
 		struct us_err *err);
 int target_open(struct imap_session *s, const struct access *access, struct target *out,
 		struct us_err *err);
+/* With the selected mailbox locked as well, as MOVE takes from it. */
+int target_open_beside(struct imap_session *s, const struct access *access, struct target *out,
+		       struct us_err *err);
 void target_close(struct target *t); /* nothing opened is well */
 
 /* The system flags, of those given, that he may set there, and that are flags of the record. */

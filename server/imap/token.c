@@ -272,6 +272,8 @@ struct token_set token_sequence_set(struct scan *s, struct pool *pool)
 	struct token_range *range = NULL;
 	size_t n = 0;
 
+	if (scan_skip(s, '$'))
+		return (struct token_set){.saved = true};
 	do {
 		uint32_t from = take_seq_number(s);
 		uint32_t to = scan_skip(s, ':') ? take_seq_number(s) : from;
@@ -279,7 +281,7 @@ struct token_set token_sequence_set(struct scan *s, struct pool *pool)
 		range = grow(pool, range, n, sizeof(range[0]));
 		range[n++] = (struct token_range){from, to};
 	} while (scan_skip(s, ','));
-	return s->bad ? (struct token_set){NULL, 0} : (struct token_set){range, n};
+	return s->bad ? (struct token_set){.n = 0} : (struct token_set){.range = range, .n = n};
 }
 
 static struct uidset_range in_order(struct token_range range, uint32_t max)

@@ -60,7 +60,7 @@ uint32_t token_system_flag(struct span flag);
 /* ---- sequence sets ------------------------------------------------------------------------------ */
 
 /* sequence-set = (seq-number / seq-range) *("," sequence-set), as it was written: either order, "*" is
- * TOKEN_STAR. */
+ * TOKEN_STAR. Or "$", what the last SEARCH saved (RFC 5182), which only the selected mailbox knows (selected.h). */
 #define TOKEN_STAR UINT32_MAX
 struct token_range {
 	uint32_t from, to;
@@ -68,6 +68,7 @@ struct token_range {
 struct token_set {
 	const struct token_range *range; /* in pool */
 	size_t n;
+	bool saved; /* "$" */
 };
 struct token_set token_sequence_set(struct scan *s, struct pool *pool);
 

@@ -17,8 +17,8 @@ from lib.places import wait_until
 from lib.wire import Wire
 
 ONLY_IMAP = {"lmtp": None, "lmtpunix": None, "csync": None}
-ALL = ("IMAP4REV1 LITERAL+ ID ENABLE ACL CHILDREN NAMESPACE QUOTA RIGHTS=KXTEN UIDPLUS UNSELECT COMPRESS=DEFLATE "
-       "IDLE").split()
+ALL = ("IMAP4REV1 LITERAL+ ID ENABLE ACL CHILDREN ESEARCH MOVE NAMESPACE QUOTA RIGHTS=KXTEN SEARCHRES UIDPLUS UNSELECT "
+       "COMPRESS=DEFLATE IDLE").split()
 TOKEN = base64.b64encode(b"\0alice\0" + PASSWORD.encode()).decode()
 
 

@@ -33,6 +33,7 @@ static void put_range(struct buf *out, const struct search_node *node)
 
 static void put_set(struct buf *out, const struct search_node *node)
 {
+	buf_add_str(out, node->set.saved ? "$" : "");
 	for (size_t i = 0; i < node->set.n; i++)
 		buf_printf(out, "%s%u:%u", i ? "," : "", node->set.range[i].from,
 			   node->set.range[i].to);
@@ -136,6 +137,12 @@ static const struct {
 	{" CHARSET UTF-8 TEXT \"\xc3\xa4\" ALL", "UTF-8 and(text \xc3\xa4 all)"},
 	{" CHARSET \"x y\" ALL", "x y all"},
 	{" FROM CHARSET", "From:CHARSET"},
+	{" RETURN () ALL", "[4] all"},
+	{" RETURN (MIN max COUNT) ALL", "[11] all"},
+	{" return (SAVE) CHARSET UTF-8 SEEN", "[16] UTF-8 seen"},
+	{" RETURN (ALL SAVE MAX) 1", "[22] #1:1"},
+	{" $", "#$"},
+	{" $ NOT UID $ OR $ 1", "and(#$ !uid $ or(#$ #1:1))"},
 };
 
 static void searches_become_trees(void **state UNUSED)
@@ -152,6 +159,9 @@ static void searches_become_trees(void **state UNUSED)
 			fail_msg("%s: %d", good[i].in, rc);
 		if (!good[i].out)
 			continue;
+		assert_int_equal(args->extended, args->returns != 0);
+		if (args->extended)
+			buf_printf(&text, "[%u] ", args->returns);
 		if (args->charset.ptr)
 			buf_printf(&text, "%.*s ", SPAN_ARG(args->charset));
 		put_tree(&text, args->root);
@@ -193,6 +203,14 @@ static const struct {
 	{" CHARSET", "Missing charset"},
 	{" CHARSET UTF-8", "Missing required argument to Search"},
 	{" SEEN CHARSET UTF-8", "Invalid Search criteria"},
+	{" RETURN", "Missing return options in Search"},
+	{" RETURN ALL", "Missing return options in Search"},
+	{" RETURN (MIN", "Missing return options in Search"},
+	{" RETURN (MIN )", "Invalid Search return option "},
+	{" RETURN (BOGUS) ALL", "Invalid Search return option bogus"},
+	{" RETURN (MIN)", "Missing required argument to Search"},
+	{" CHARSET UTF-8 RETURN () ALL", "Invalid Search criteria"},
+	{" $,1", "Invalid Search criteria"},
 };
 
 static void others_are_refused(void **state UNUSED)

@@ -187,8 +187,8 @@ static void check_set(const char *text, uint32_t max, bool within, const char *w
 
 static void sequence_sets_are_resolved(void **state UNUSED)
 {
-	static const char *const bad[] = {"",  "0",     "1:",         ":1", "1,,2", "1,",
-					  "a", "1:2:3", "4294967296", "-1", "1 "};
+	static const char *const bad[] = {"",      "0",          "1:", ":1", "1,,2", "1,",  "a",
+					  "1:2:3", "4294967296", "-1", "1 ", "$,1",  "1,$", "1:$"};
 	struct pool *pool = pool_new();
 
 	check_set("1", 5, true, "1");
@@ -204,6 +204,7 @@ static void sequence_sets_are_resolved(void **state UNUSED)
 	check_set("4:9", 5, false, "4:5");
 	check_set("4294967295", 5, true, "5"); /* the number "*" is kept as */
 	check_set("1:4294967294", 4294967295u, true, "1:4294967294");
+	check_set("$", 5, true, ""); /* known to the selected mailbox only */
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		struct scan s = scan_init(span_of(bad[i]));
 
