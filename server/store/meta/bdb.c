@@ -6,13 +6,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "server/base/io.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
 
-#define FILE_NAME      "tables.db"
-#define PAGE_SIZE      4096 /* what a disk writes whole or not at all */
 #define LOG_BUFFER     (1u << 20)
 #define LOG_FILE       (4u << 20) /* recovery fills the last one with zeros, to its end */
 #define CHECKPOINT_KB  (16u << 10)
@@ -24,35 +23,37 @@ struct bdb {
 	DB_TXN *txn;
 	int dir;
 	unsigned names; /* of bdb_hooks_names(), that were durable last */
+	DB_LSN checkpoint;
+	uint32_t keep_from; /* logs */
 };
 
 /* ---- errors ------------------------------------------------------------------------------------ */
 
-/* A disk that fails or is full is no corruption, even if recovery has to follow. (And not US_ENOSPC either: after that
- * one the environment is still of use.) */
-static int code_of(int bdb_rc)
+/* Where no call of the system failed, it is the files that are wrong. An environment that gave up is no full disk, even if
+ * that was the cause: it can only be closed. */
+static int code_of(int bdb_rc, int system)
 {
-	if (bdb_rc == DB_RUNRECOVERY && bdb_hooks_error())
-		return US_EIO;
 	switch (bdb_rc) {
 	case ENOSPC:
 	case EDQUOT:
 		return US_ENOSPC;
-	case DB_RUNRECOVERY:
-	case DB_VERIFY_BAD:
-	case DB_PAGE_NOTFOUND:
-	case DB_LOGCHKSUM:
-	case DB_CHKSUM_FAIL:
-	case DB_OLD_VERSION:
-		return US_ECORRUPT;
-	default:
+	case ENOMEM:
+	case EMFILE:
+	case ENFILE:
+	case EACCES:
+	case EPERM:
 		return US_EIO;
+	default:
+		return system ? US_EIO : US_ECORRUPT;
 	}
 }
 
 static int fail(struct us_err *err, int bdb_rc, const char *what)
 {
-	return us_fail(err, code_of(bdb_rc), "metadata: %s: %s", what, db_strerror(bdb_rc));
+	int system = bdb_hooks_take_error();
+
+	return us_fail(err, code_of(bdb_rc, system), "metadata: %s: %s", what,
+		       db_strerror(system && bdb_rc == DB_RUNRECOVERY ? system : bdb_rc));
 }
 
 static void hear_error(const DB_ENV *env UNUSED, const char *prefix UNUSED, const char *text)
@@ -63,11 +64,11 @@ static void hear_error(const DB_ENV *env UNUSED, const char *prefix UNUSED, cons
 /* ---- opening and closing ------------------------------------------------------------------------ */
 
 static int open_environment(struct bdb *b, const char *directory, size_t cache_bytes,
-			    struct us_err *err)
+			    enum bdb_recovery how, struct us_err *err)
 {
 	const u_int32_t gib = 1u << 30;
-	u_int32_t flags =
-		DB_CREATE | DB_INIT_TXN | DB_INIT_LOG | DB_INIT_MPOOL | DB_PRIVATE | DB_RECOVER;
+	u_int32_t flags = DB_CREATE | DB_INIT_TXN | DB_INIT_LOG | DB_INIT_MPOOL | DB_PRIVATE |
+			  (how == BDB_CATASTROPHIC ? DB_RECOVER_FATAL : DB_RECOVER);
 	int rc = db_env_create(&b->env, 0);
 
 	if (rc != 0) {
@@ -95,12 +96,12 @@ static int open_table(struct bdb *b, enum meta_table table, struct us_err *err)
 
 	if (rc == 0) {
 		b->table[table] = db;
-		rc = db->set_pagesize(db, PAGE_SIZE);
+		rc = db->set_pagesize(db, BDB_PAGE_SIZE);
 	}
 	if (rc == 0)
 		rc = db->set_flags(db, DB_CHKSUM);
 	if (rc == 0)
-		rc = db->open(db, NULL, FILE_NAME, meta_table_name(table), DB_BTREE,
+		rc = db->open(db, NULL, BDB_FILE, meta_table_name(table), DB_BTREE,
 			      DB_CREATE | DB_AUTO_COMMIT, 0600);
 	return rc == 0 ? 0 : fail(err, rc, meta_table_name(table));
 }
@@ -117,39 +118,76 @@ static int sync_names(struct bdb *b, struct us_err *err)
 	return rc;
 }
 
-int bdb_open(const char *directory, size_t cache_bytes, struct bdb **out, struct us_err *err)
+static int recover(const char *directory, size_t cache_bytes, enum bdb_recovery how,
+		   struct bdb **out, struct us_err *err)
 {
 	struct bdb *b = us_calloc(1, sizeof(*b));
-	struct us_err ignored;
-	int rc;
 
+	*out = b;
 	bdb_hooks_set();
 	b->dir = -1;
 	b->names = bdb_hooks_names() - 1; /* whoever was here before may have died before a sync */
-	rc = io_open(NULL, AT_FDCWD, directory, O_RDONLY | O_DIRECTORY, 0, &b->dir, err);
-	if (rc == 0)
-		rc = open_environment(b, directory, cache_bytes, err);
+	if (io_open(NULL, AT_FDCWD, directory, O_RDONLY | O_DIRECTORY, 0, &b->dir, err) < 0)
+		return err->code;
+	return open_environment(b, directory, cache_bytes, how, err);
+}
+
+int bdb_open(const char *directory, size_t cache_bytes, enum bdb_recovery how, struct bdb **out,
+	     struct us_err *err)
+{
+	struct bdb *b;
+	struct us_err ignored;
+	int rc = recover(directory, cache_bytes, how, &b, err);
+
 	for (unsigned i = 0; rc == 0 && i < META_N_TABLES; i++)
 		rc = open_table(b, (enum meta_table)i, err);
 	if (rc == 0)
 		rc = bdb_checkpoint(b, true, err);
+	bdb_hooks_opened();
 	if (rc < 0)
 		(void)bdb_close(&b, &ignored); /* the first error is the one that counts */
 	else
 		*out = b;
-	return rc;
+	return rc < 0 ? rc : 0;
+}
+
+/* Without opening a table: one that is missing would be made, in pages that are not what the log knows. */
+static int recover_only(const char *directory, size_t cache_bytes, struct us_err *err)
+{
+	struct bdb *b;
+	struct us_err ignored;
+	int rc = recover(directory, cache_bytes, BDB_NORMAL, &b, err);
+	int closed = bdb_close(&b, rc < 0 ? &ignored : err);
+
+	return rc < 0 ? rc : closed;
+}
+
+int bdb_verify(const char *directory, size_t cache_bytes, struct us_err *err)
+{
+	char *path;
+	DB *db;
+	int rc = recover_only(directory, cache_bytes, err);
+
+	if (rc < 0)
+		return rc;
+	path = us_asprintf("%s/" BDB_FILE, directory);
+	rc = db_create(&db, NULL, 0);
+	if (rc == 0) {
+		db->set_errcall(db, hear_error);
+		rc = db->verify(db, path, NULL, NULL, 0); /* frees the handle */
+	}
+	free(path);
+	return rc == 0 ? 0 : fail(err, rc, "verify");
 }
 
 int bdb_close(struct bdb **b, struct us_err *err)
 {
 	struct bdb *it = *b;
-	int rc = 0, worst = 0;
+	int worst = 0;
 
 	if (!it)
 		return 0;
 	bdb_abort(it);
-	if (it->env && it->table[META_N_TABLES - 1] && !bdb_hooks_sync_failed())
-		rc = bdb_checkpoint(it, true, err);
 	for (unsigned i = 0; i < META_N_TABLES; i++)
 		if (it->table[i]) {
 			int one = it->table[i]->close(it->table[i], 0);
@@ -162,7 +200,7 @@ int bdb_close(struct bdb **b, struct us_err *err)
 	io_close(&it->dir);
 	free(it);
 	*b = NULL;
-	return rc == 0 && worst ? fail(err, worst, "close") : rc;
+	return worst ? fail(err, worst, "close") : 0;
 }
 
 void bdb_forget(struct bdb **b)
@@ -281,6 +319,43 @@ int bdb_flush(struct bdb *b, struct us_err *err)
 	return sync_names(b, err);
 }
 
+void bdb_keep_logs(struct bdb *b, uint32_t first)
+{
+	b->keep_from = first;
+}
+
+/* Oldest first, so that those that are left never have a gap. */
+static int remove_logs(struct bdb *b, struct us_err *err)
+{
+	char **names = NULL;
+	int rc = b->env->log_archive(b->env, &names, 0);
+
+	if (rc != 0)
+		return fail(err, rc, "list old logs");
+	for (size_t i = 0; rc == 0 && names && names[i]; i++) {
+		uint64_t number;
+		if (strlen(names[i]) > 4 && span_u64(span_of(names[i] + 4), UINT32_MAX, &number) &&
+		    number < b->keep_from)
+			rc = io_unlink(FP("meta.db.remove_log"), b->dir, names[i], err);
+	}
+	free(names);
+	return rc;
+}
+
+/* 1: there was one since the last look. */
+static int note_checkpoint(struct bdb *b, struct us_err *err)
+{
+	DB_TXN_STAT *txn;
+	int rc = b->env->txn_stat(b->env, &txn, 0), seen;
+
+	if (rc != 0)
+		return fail(err, rc, "look for a checkpoint");
+	seen = memcmp(&b->checkpoint, &txn->st_last_ckp, sizeof(b->checkpoint)) != 0;
+	b->checkpoint = txn->st_last_ckp;
+	free(txn);
+	return seen;
+}
+
 int bdb_checkpoint(struct bdb *b, bool force, struct us_err *err)
 {
 	int rc =
@@ -289,10 +364,34 @@ int bdb_checkpoint(struct bdb *b, bool force, struct us_err *err)
 	if (rc != 0 || bdb_hooks_sync_failed())
 		return fail(err, rc ? rc : EIO, "checkpoint");
 	rc = sync_names(b, err);
-	if (rc < 0)
-		return rc;
-	rc = b->env->log_archive(b->env, NULL, DB_ARCH_REMOVE);
-	return rc == 0 ? 0 : fail(err, rc, "remove old logs");
+	if (rc == 0)
+		rc = note_checkpoint(b, err);
+	if (rc > 0 && remove_logs(b, err) < 0)
+		rc = err->code;
+	return rc;
+}
+
+int bdb_log(struct bdb *b, uint32_t first, uint32_t *current, uint64_t *bytes, struct us_err *err)
+{
+	DB_LOG_STAT *log;
+	int rc = b->env->log_stat(b->env, &log, 0);
+
+	if (rc != 0)
+		return fail(err, rc, "look at the log");
+	*current = log->st_cur_file;
+	*bytes = (uint64_t)(log->st_cur_file - (first ? first : 1)) * LOG_FILE + log->st_cur_offset;
+	free(log);
+	return 0;
+}
+
+int bdb_size(struct bdb *b, uint64_t *bytes, struct us_err *err)
+{
+	struct stat st;
+
+	if (fstatat(b->dir, BDB_FILE, &st, 0) < 0)
+		return us_fail_errno(err, BDB_FILE);
+	*bytes = (uint64_t)st.st_size;
+	return 0;
 }
 
 void bdb_stat(struct bdb *b, struct buf *out)

@@ -6,7 +6,7 @@
  * says all is well. bdb_hooks.c stands between it and the system and sees to the latter.
  *
  * Nothing is durable before bdb_flush(). After any failure but US_ENOENT of an open and US_ENOSPC the environment is of no
- * use any more: close it and open it anew, which recovers.
+ * use any more: close it and open it anew, which recovers (rescue.h).
  */
 #ifndef US_STORE_META_BDB_H
 #define US_STORE_META_BDB_H
@@ -15,10 +15,21 @@
 
 struct bdb; /* opaque */
 
-/* Open, recovering what needs it. The caller sees to it that nobody else has it open. US_ECORRUPT: it cannot be
- * recovered. */
-int bdb_open(const char *directory, size_t cache_bytes, struct bdb **out, struct us_err *err);
-/* With a checkpoint, so that the next open finds nothing to do. An error leaves it closed all the same. */
+#define BDB_FILE      "tables.db"
+#define BDB_PAGE_SIZE 4096u /* what a disk mostly, not always, writes whole or not at all */
+
+enum bdb_recovery {
+	BDB_NORMAL,       /* from the last checkpoint on */
+	BDB_CATASTROPHIC, /* of an older copy of the file, by all logs there are */
+};
+
+/* Open, recovering what needs it. The caller sees to it that nobody else has it open. US_ECORRUPT: files are not what
+ * they should be, and no call of the system failed. */
+int bdb_open(const char *directory, size_t cache_bytes, enum bdb_recovery how, struct bdb **out,
+	     struct us_err *err);
+/* Recover what needs it, then look at every page, with nothing open before or after. US_ECORRUPT. */
+int bdb_verify(const char *directory, size_t cache_bytes, struct us_err *err);
+/* Best after a checkpoint, so that the next open finds nothing to do. An error leaves it closed all the same. */
 int bdb_close(struct bdb **b, struct us_err *err);
 /* In a child of the process that opened it: forget it. Nothing is written, its memory is not given back. */
 void bdb_forget(struct bdb **b);
@@ -44,18 +55,26 @@ int bdb_walk(struct bdb *b, enum meta_table table, struct span first, size_t mos
 
 /* Everything committed becomes durable. */
 int bdb_flush(struct bdb *b, struct us_err *err);
-/* Write back and forget old logs, if enough was logged or time passed since the last time; `force`: in any case. */
+/* Write back, if enough was logged or time passed since the last time; `force`: in any case. 1 if it was done, and what it
+ * made superfluous of the logs before the one that bdb_keep_logs() names is gone. */
 int bdb_checkpoint(struct bdb *b, bool force, struct us_err *err);
+/* Logs from this one on stay; 0, as it is at first: all do. */
+void bdb_keep_logs(struct bdb *b, uint32_t first);
+/* The log that is written to, and how many bytes were written to logs from `first` on. */
+int bdb_log(struct bdb *b, uint32_t first, uint32_t *current, uint64_t *bytes, struct us_err *err);
+int bdb_size(struct bdb *b, uint64_t *bytes, struct us_err *err);
 void bdb_stat(struct bdb *b, struct buf *out);
 
 /* ---- bdb_hooks.c ------------------------------------------------------------------------------- */
 
 /* Put ourselves between Berkeley DB and the system, and forget what happened before. */
 void bdb_hooks_set(void);
+/* Recovery is through, and all is open. */
+void bdb_hooks_opened(void);
 /* An fsync or fdatasync has failed: from then on every write and sync is refused. */
 bool bdb_hooks_sync_failed(void);
-/* errno of the first write, sync, creation or rename that failed since bdb_hooks_set(); 0: none. */
-int bdb_hooks_error(void);
+/* The errno of the first write, sync, or change of a name that failed since this was asked last; 0: none did. */
+int bdb_hooks_take_error(void);
 /* How many files were made or renamed: their directory wants a sync. */
 unsigned bdb_hooks_names(void);
 

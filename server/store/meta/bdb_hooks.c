@@ -4,6 +4,9 @@
  * then forgets the pages, so the second try says all is well and the data is lost. Here the first failure is the last
  * word: whatever is written or synced later in this environment is refused with an error it does not repeat.
  *
+ * Where the root page of a table makes no sense (the disk gave back zeros) it opens the file again, for ever. Once recovery
+ * is through, opening files and doing nothing with them has an end here.
+ *
  * The hooks have no handle, so what they remember is file-scope state: of the one environment a process may have.
  */
 #include <db.h>
@@ -11,6 +14,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,16 +22,19 @@
 #include "server/base/mem.h"
 #include "server/store/meta/bdb.h"
 
+#define MOST_OPENS 1000 /* some ten are usual */
+
 static struct {
-	bool sync_failed;
-	int error; /* errno of the first write, sync or new name that failed */
+	bool sync_failed, opened;
+	unsigned opens; /* since the last write or sync */
+	int error;      /* errno of the first write, sync or change of a name that failed */
 	unsigned names;
 } seen;
 
-/* Remember what went wrong: Berkeley DB may make "run recovery" of it. */
+/* Remember what went wrong: Berkeley DB may make "run recovery" of it. Not what is merely not there. */
 static long note(long rc)
 {
-	if (rc < 0 && errno != EINTR && !seen.error)
+	if (rc < 0 && errno != ENOENT && errno != EINTR && !seen.error)
 		seen.error = errno;
 	return rc;
 }
@@ -48,13 +55,14 @@ static int pass(const struct failpoint *fp)
 static int refuse(void)
 {
 	errno = EROFS;
-	return -1;
+	return (int)note(-1);
 }
 
 static ssize_t hook_write(int fd, const void *data, size_t len)
 {
 	int verdict;
 
+	seen.opens = 0;
 	if (seen.sync_failed)
 		return refuse();
 	verdict = failpoint_hit(FP("meta.db.write"));
@@ -73,6 +81,7 @@ static int hook_fsync(int fd)
 {
 	int rc;
 
+	seen.opens = 0;
 	if (seen.sync_failed)
 		return refuse();
 	if (pass(FP("meta.db.fsync")) < 0) {
@@ -93,7 +102,6 @@ static int hook_open(const char *path, int flags, ...)
 {
 	mode_t mode = 0;
 	va_list ap;
-	int rc;
 
 	va_start(ap, flags);
 	if (flags & O_CREAT)
@@ -104,8 +112,11 @@ static int hook_open(const char *path, int flags, ...)
 			return -1;
 		seen.names++;
 	}
-	rc = open(path, flags | O_CLOEXEC, mode);
-	return flags & O_CREAT ? (int)note(rc) : rc;
+	if (seen.opened && ++seen.opens > MOST_OPENS) {
+		errno = EIO;
+		return -1;
+	}
+	return (int)note(open(path, flags | O_CLOEXEC, mode));
 }
 
 static int hook_rename(const char *from, const char *to)
@@ -118,18 +129,19 @@ static int hook_rename(const char *from, const char *to)
 
 static int hook_unlink(const char *path)
 {
-	return pass(FP("meta.db.unlink")) < 0 ? -1 : unlink(path);
+	return pass(FP("meta.db.unlink")) < 0 ? -1 : (int)note(unlink(path));
 }
 
 static int hook_ftruncate(int fd, off_t len)
 {
-	return pass(FP("meta.db.truncate")) < 0 ? -1 : ftruncate(fd, len);
+	return pass(FP("meta.db.truncate")) < 0 ? -1 : (int)note(ftruncate(fd, len));
 }
 
 void bdb_hooks_set(void)
 {
-	seen.sync_failed = false;
+	seen.sync_failed = seen.opened = false;
 	seen.error = 0;
+	seen.opens = 0;
 	seen.names = 0;
 	(void)db_env_set_func_write(hook_write);
 	(void)db_env_set_func_fsync(hook_fsync);
@@ -139,14 +151,22 @@ void bdb_hooks_set(void)
 	(void)db_env_set_func_ftruncate(hook_ftruncate);
 }
 
+void bdb_hooks_opened(void)
+{
+	seen.opened = true;
+}
+
+int bdb_hooks_take_error(void)
+{
+	int error = seen.error;
+
+	seen.error = 0;
+	return error;
+}
+
 bool bdb_hooks_sync_failed(void)
 {
 	return seen.sync_failed;
-}
-
-int bdb_hooks_error(void)
-{
-	return seen.error;
 }
 
 unsigned bdb_hooks_names(void)

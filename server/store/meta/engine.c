@@ -11,16 +11,18 @@
 #include "server/store/lock.h"
 #include "server/store/meta/bdb.h"
 #include "server/store/meta/generations.h"
+#include "server/store/meta/rescue.h"
 
-#define OWNER_LOCK   "owner.lk"
-#define LAZY_MS      900 /* a second, less what a turn may take */
-#define LOOK_MS      1000
-#define VERSION_KEY  SPAN_LIT("version")
-#define VERSION_TEXT 24
+#define OWNER_LOCK     "owner.lk"
+#define LAZY_MS        900 /* a second, less what a turn may take */
+#define LOOK_MS        1000
+#define BACKUP_LOOK_MS 500
 
 struct engine {
 	struct bdb *db;
 	struct generations *generations;
+	struct backup *backup;
+	int64_t backup_look_ms; /* when it was last asked whether a copy is due */
 	int dir, owner;
 	uint64_t version; /* the highest given */
 	bool unflushed;   /* something was committed since the last flush */
@@ -50,37 +52,36 @@ static int own(struct engine *e, const char *directory, unsigned wait_ms, struct
 	return rc < 0 ? us_err_prefix(err, "metadata in %s", directory) : 0;
 }
 
-static int read_version(struct engine *e, struct us_err *err)
+/* Logs are kept for the copy there is, whoever opens the tables. */
+static int open_tables(struct engine *e, const struct engine_config *config, struct us_err *err)
 {
-	struct buf value = BUF_INIT;
-	struct meta_stamp stamp;
-	struct span text;
-	int rc = bdb_get(e->db, META_COUNTERS, VERSION_KEY, SIZE_MAX, &value, err);
+	size_t cache = config->cache_bytes ? config->cache_bytes : ENGINE_CACHE_BYTES;
+	struct us_err ignored; /* without a note less is noticed */
+	struct rescued tables;
+	int rc = bdb_refresh(e->dir, err);
 
-	e->version = 0;
-	if (rc > 0 && (!value_split(buf_span(&value), &stamp, &text) ||
-		       !span_u64(text, UINT64_MAX - 1, &e->version)))
-		rc = us_fail(err, US_ECORRUPT, "metadata: the counter of versions is no number");
-	buf_free(&value);
-	return rc < 0 ? rc : 0;
+	if (rc == 0)
+		rc = rescue_open(e->dir, config->directory, cache, &tables, err);
+	if (rc < 0)
+		return rc;
+	e->db = tables.db;
+	e->version = tables.version;
+	(void)rescue_note(e->dir, e->db, e->version, &ignored);
+	e->backup = backup_new(e->dir, &config->backup, tables.verified);
+	bdb_keep_logs(e->db, backup_first_log(e->backup));
+	return 0;
 }
 
-int engine_open(const char *directory, size_t cache_bytes, unsigned wait_ms, struct engine **out,
-		struct us_err *err)
+int engine_open(const struct engine_config *config, struct engine **out, struct us_err *err)
 {
 	struct engine *e = us_calloc(1, sizeof(*e));
 	struct us_err ignored;
 	int rc;
 
 	e->dir = e->owner = -1;
-	rc = own(e, directory, wait_ms, err);
+	rc = own(e, config->directory, config->wait_ms, err);
 	if (rc == 0)
-		rc = bdb_refresh(e->dir, err);
-	if (rc == 0)
-		rc = bdb_open(directory, cache_bytes ? cache_bytes : ENGINE_CACHE_BYTES, &e->db,
-			      err);
-	if (rc == 0)
-		rc = read_version(e, err);
+		rc = open_tables(e, config, err);
 	if (rc == 0)
 		rc = generations_own(e->dir, &e->generations, err);
 	if (rc < 0 && bdb_hooks_sync_failed())
@@ -89,6 +90,16 @@ int engine_open(const char *directory, size_t cache_bytes, unsigned wait_ms, str
 		(void)engine_close(&e, &ignored);
 	else
 		*out = e;
+	return rc;
+}
+
+static int checkpoint(struct engine *e, bool force, struct us_err *err)
+{
+	struct us_err ignored; /* as above */
+	int rc = bdb_checkpoint(e->db, force, err);
+
+	if (rc > 0)
+		(void)rescue_note(e->dir, e->db, e->version, &ignored);
 	return rc;
 }
 
@@ -101,16 +112,19 @@ int engine_close(struct engine **e, struct us_err *err)
 		return 0;
 	if (it->db && it->unflushed && !it->failed)
 		rc = engine_flush(it, err);
+	if (it->db && it->backup && !it->failed && rc == 0) /* was open */
+		rc = checkpoint(it, true, err);
 	if (it->db) {
 		int closed = bdb_close(&it->db, err);
 		rc = rc < 0 ? rc : closed;
 	}
+	backup_free(&it->backup); /* NULL is well */
 	generations_close(&it->generations);
 	io_close(&it->owner); /* last: the next owner finds everything written */
 	io_close(&it->dir);
 	free(it);
 	*e = NULL;
-	return rc;
+	return rc < 0 ? rc : 0;
 }
 
 void engine_forget(struct engine **e)
@@ -118,6 +132,7 @@ void engine_forget(struct engine **e)
 	if (!*e)
 		return;
 	bdb_forget(&(*e)->db);
+	backup_free(&(*e)->backup);
 	generations_close(&(*e)->generations);
 	io_close(&(*e)->owner);
 	io_close(&(*e)->dir);
@@ -149,12 +164,23 @@ bool engine_may_be_left(const struct engine *e)
 	return !bdb_hooks_sync_failed() || e->marked;
 }
 
+/* Should this fail, the damage is found when it is met again. */
+static void suspect(struct engine *e)
+{
+	struct us_err err;
+
+	if (rescue_suspect(e->dir, &err) < 0)
+		log_event(LOG_ERR, "meta.mark.failed", LF_ERR(&err));
+}
+
 /* From here on nothing is answered with success. */
 static int give_up(struct engine *e, const struct us_err *err)
 {
 	if (!e->failed)
 		log_event(LOG_ERR, "meta.failed",
-			  LF_TEXT("IOERROR: metadata cannot be written any more"), LF_ERR(err));
+			  LF_TEXT("IOERROR: metadata cannot be used any more"), LF_ERR(err));
+	if (!e->failed && err->code == US_ECORRUPT)
+		suspect(e);
 	e->failed = true;
 	leave_mark(e);
 	return err->code;
@@ -173,12 +199,31 @@ static int check(struct engine *e, int rc, struct us_err *err)
 
 /* ---- reading ----------------------------------------------------------------------------------- */
 
+static int check_head(struct engine *e, enum meta_table table, struct span value,
+		      struct us_err *err)
+{
+	struct meta_stamp stamp;
+	struct span payload;
+
+	if (value_split(value, &stamp, &payload) && stamp.version && stamp.version <= e->version)
+		return 1;
+	return us_fail(err, US_ECORRUPT, "metadata: a row of %s has no version",
+		       meta_table_name(table));
+}
+
 int engine_get(struct engine *e, enum meta_table table, struct span key, struct buf *value,
 	       struct us_err *err)
 {
+	size_t before = value->len;
+	int rc;
+
 	e->count.gets++;
-	return e->failed ? refuse(err)
-			 : check(e, bdb_get(e->db, table, key, SIZE_MAX, value, err), err);
+	if (e->failed)
+		return refuse(err);
+	rc = bdb_get(e->db, table, key, SIZE_MAX, value, err);
+	if (rc > 0)
+		rc = check_head(e, table, span_from(buf_span(value), before), err);
+	return check(e, rc, err);
 }
 
 struct page {
@@ -466,6 +511,59 @@ int engine_flush(struct engine *e, struct us_err *err)
 	return 0;
 }
 
+/* A copy is begun where a checkpoint has just written everything back. */
+static int begin_backup(struct engine *e, struct us_err *err)
+{
+	uint64_t size, bytes;
+	uint32_t log;
+	int rc = bdb_size(e->db, &size, err);
+
+	if (rc == 0)
+		rc = bdb_log(e->db, backup_first_log(e->backup), &log, &bytes, err);
+	if (rc < 0 || !backup_is_due(e->backup, size, bytes))
+		return rc;
+	rc = checkpoint(e, true, err);
+	return rc < 0 ? give_up(e, err) : backup_begin(e->backup, log, e->version, err);
+}
+
+static int do_backup(struct engine *e, struct us_err *err)
+{
+	int64_t now = wait_clock_ms();
+	int rc;
+
+	if (backup_is_running(e->backup))
+		return backup_wait_ms(e->backup) > 0 ? 0 : backup_step(e->backup, err);
+	if (now - e->backup_look_ms < BACKUP_LOOK_MS)
+		return 0;
+	e->backup_look_ms = now;
+	rc = begin_backup(e, err);
+	return rc < 0 ? rc : 0;
+}
+
+/* A copy that cannot be made costs disk, since logs are kept, but nobody's change. A page that is bad is worse. */
+static int tend_backup(struct engine *e, struct us_err *err)
+{
+	int rc = do_backup(e, err);
+
+	if (rc < 0 && (rc == US_ECORRUPT || e->failed))
+		return rc;
+	if (rc < 0)
+		log_event(LOG_ERR, "meta.backup.failed",
+			  LF_TEXT("metadata: a copy of the tables could not be made"), LF_ERR(err));
+	if (rc <= 0)
+		return 0;
+	bdb_keep_logs(e->db, backup_first_log(e->backup));
+	log_event(LOG_INFO, "meta.backup.made", LF_TEXT("metadata: the tables are copied"));
+	return 0;
+}
+
+int engine_wait_ms(const struct engine *e, int most_ms)
+{
+	int ms = e->backup && backup_is_running(e->backup) ? backup_wait_ms(e->backup) : most_ms;
+
+	return ms < most_ms ? ms : most_ms;
+}
+
 int engine_tend(struct engine *e, struct us_err *err)
 {
 	int64_t now = wait_clock_ms();
@@ -478,10 +576,12 @@ int engine_tend(struct engine *e, struct us_err *err)
 	if (e->lazy_by && now >= e->lazy_by)
 		rc = engine_flush(e, err);
 	if (rc == 0 && (now >= e->look_at || e->count.flushes != e->looked)) {
-		rc = bdb_checkpoint(e->db, false, err);
+		rc = checkpoint(e, false, err);
 		e->look_at = now + LOOK_MS;
 		e->looked = e->count.flushes;
 	}
+	if (rc >= 0)
+		rc = tend_backup(e, err);
 	return rc < 0 ? give_up(e, err) : 0;
 }
 

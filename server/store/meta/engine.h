@@ -12,6 +12,7 @@
 #ifndef US_STORE_META_ENGINE_H
 #define US_STORE_META_ENGINE_H
 
+#include "server/store/meta/backup.h"
 #include "server/store/meta/batch.h"
 #include "server/store/meta/packet.h"
 
@@ -19,10 +20,15 @@ struct engine; /* opaque */
 
 #define ENGINE_CACHE_BYTES (64u << 20)
 
-/* Take owner.lk in `directory` (made if it is not there), waiting at most wait_ms for it, and open the tables.
- * US_EBUSY: another process owns them. */
-int engine_open(const char *directory, size_t cache_bytes, unsigned wait_ms, struct engine **out,
-		struct us_err *err);
+struct engine_config {
+	const char *directory; /* made if it is not there */
+	size_t cache_bytes;    /* 0: ENGINE_CACHE_BYTES */
+	unsigned wait_ms;      /* for owner.lk, at most */
+	struct backup_policy backup;
+};
+
+/* Take owner.lk and open the tables; if they are broken, rescue them (rescue.h). US_EBUSY: another process owns them. */
+int engine_open(const struct engine_config *config, struct engine **out, struct us_err *err);
 /* US_EIO: what was lazy may be lost, the rest is well. NULL is well. */
 int engine_close(struct engine **e, struct us_err *err);
 /* In a child of the owner: the tables and their lock stay the parent's. */
@@ -39,8 +45,9 @@ int engine_apply(struct engine *e, const struct meta_batch *batch, bool lazy, ui
 
 bool engine_wants_flush(const struct engine *e); /* something was applied that may not be lazy */
 int engine_flush(struct engine *e, struct us_err *err);
-/* What time brings: lazy batches, checkpoints. Call it at least every second. */
+/* What time brings: lazy batches, checkpoints, copies. Call it at least every second, and after at most engine_wait_ms(). */
 int engine_tend(struct engine *e, struct us_err *err);
+int engine_wait_ms(const struct engine *e, int most_ms);
 bool engine_failed(const struct engine *e);
 /* After a failure: whoever opens the tables next will know all that must be known. While it is not so (a mark could not be
  * written) this process must stay and keep the lock; engine_tend() tries again. */

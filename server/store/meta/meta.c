@@ -22,6 +22,8 @@
 static int find_or_own(struct meta *meta, struct us_err *err)
 {
 	const struct timespec pause = {0, 20 * 1000000};
+	const struct engine_config tables = {.directory = meta->directory,
+					     .cache_bytes = TOOL_CACHE_BYTES};
 	int64_t deadline = wait_deadline_ms((int)meta->wait_ms);
 	int rc;
 
@@ -29,7 +31,7 @@ static int find_or_own(struct meta *meta, struct us_err *err)
 		rc = client_try(meta->client, err);
 		if (rc != US_ENOENT)
 			return rc;
-		rc = engine_open(meta->directory, TOOL_CACHE_BYTES, 0, &meta->engine, err);
+		rc = engine_open(&tables, &meta->engine, err);
 		if (rc != US_EBUSY || !wait_left_ms(deadline))
 			return rc;
 		nanosleep(&pause, NULL);

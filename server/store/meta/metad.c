@@ -172,12 +172,21 @@ static int get_listener(struct metad *m, struct us_err *err)
 /* Whoever has them may be about to end: a metad of a master that died, a tool. */
 static int own(struct metad *m, struct us_err *err)
 {
-	size_t cache = (size_t)conf_bytes(m->conf, CONF_metad_cache_size);
+	const struct engine_config config =
+		{.directory = m->directory,
+		 .cache_bytes = (size_t)conf_bytes(m->conf, CONF_metad_cache_size),
+		 .wait_ms = OWN_TRY_MS,
+		 .backup = {.interval_s =
+				    (unsigned)conf_duration_s(m->conf, CONF_metad_backup_interval),
+			    .rate = (uint64_t)conf_bytes(m->conf, CONF_metad_backup_rate),
+			    .log_bytes = (uint64_t)conf_bytes(m->conf, CONF_metad_backup_log),
+			    .log_percent =
+				    (unsigned)conf_int(m->conf, CONF_metad_backup_log_percent)}};
 	int64_t deadline = wait_deadline_ms(OWN_MOST_MS);
 	int rc;
 
 	do
-		rc = engine_open(m->directory, cache, OWN_TRY_MS, &m->engine, err);
+		rc = engine_open(&config, &m->engine, err);
 	while (rc == US_EBUSY && !process_flags.stop && wait_left_ms(deadline));
 	return rc;
 }
@@ -226,7 +235,7 @@ static int serve(struct metad *m, struct meta_server *server, struct us_err *err
 	sigfillset(&held);
 	sigprocmask(SIG_BLOCK, &held, &open);
 	while (!process_flags.stop && (!engine_failed(m->engine) || must_stay(m))) {
-		rc = meta_server_turn(server, TURN_MS, &open, err);
+		rc = meta_server_turn(server, engine_wait_ms(m->engine, TURN_MS), &open, err);
 		if (engine_tend(m->engine, err) < 0)
 			rc = err->code;
 		if (rc < 0 && !engine_failed(m->engine))

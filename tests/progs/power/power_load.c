@@ -133,18 +133,22 @@ static int listen_at(const char *path)
 
 static void be_metad(const char *root, int listen_fd)
 {
-	char *directory = us_asprintf("%s/conf/meta", root);
+	struct engine_config tables = {.directory = us_asprintf("%s/conf/meta", root),
+				       .wait_ms = 5000,
+				       .backup = {.interval_s = 3600,
+						  .rate = 64u << 20,
+						  .log_bytes = 1u << 20}};
 	struct meta_server_config config = {.listen_fd = listen_fd,
 					    .max_request = 64u << 20,
 					    .max_clients = 100};
 	struct meta_server *server;
 	struct us_err err;
 
-	if (engine_open(directory, 0, 5000, &config.engine, &err) < 0 ||
+	if (engine_open(&tables, &config.engine, &err) < 0 ||
 	    meta_server_new(&config, &server, &err) < 0)
 		us_fatal(1, "metad: %s", err.text);
 	while (engine_tend(config.engine, &err) == 0)
-		if (meta_server_turn(server, 200, NULL, &err) < 0)
+		if (meta_server_turn(server, engine_wait_ms(config.engine, 200), NULL, &err) < 0)
 			break;
 	_exit(0);
 }

@@ -12,6 +12,7 @@
 #include "tests/unit/store/walk/walk.h"
 
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -30,6 +31,11 @@ static const struct {
 	{"meta.mark.sync_dir", "two things must fail: a sync, then this"},
 	{"meta.db.truncate",
 	 "Berkeley DB gives back space only when a table is compacted; none is"},
+	{"meta.db.unlink", "Berkeley DB removes logs only when told to; we do it ourselves"},
+	{"meta.db.remove_log", "logs go after a copy; see meta/test_rescue"},
+	{"meta.backup.*", "only metad makes copies; see meta/test_rescue"},
+	{"meta.rescue.*", "the tables must be damaged; see meta/test_rescue"},
+	{"meta.restore.*", "the tables must be damaged; see meta/test_rescue"},
 };
 
 struct driver {
@@ -502,7 +508,7 @@ static void walk_operation(struct driver *d, const struct walk_op *op)
 static const char *excuse(const char *point)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(unreachable); i++)
-		if (strcmp(unreachable[i].point, point) == 0)
+		if (fnmatch(unreachable[i].point, point, 0) == 0)
 			return unreachable[i].reason;
 	return NULL;
 }

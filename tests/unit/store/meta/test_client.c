@@ -43,11 +43,12 @@ static void serve(struct rig *rig, size_t max_clients)
 	struct meta_server_config config = {.listen_fd = rig->listen_fd,
 					    .max_request = 16u << 20,
 					    .max_clients = max_clients};
+	struct engine_config tables = {.directory = rig->dir, .wait_ms = 2000};
 	struct meta_server *server;
 	struct us_err err;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (engine_open(rig->dir, 0, 2000, &config.engine, &err) < 0)
+	if (engine_open(&tables, &config.engine, &err) < 0)
 		_exit(2);
 	failpoint_use(rig->page);
 	if (meta_server_new(&config, &server, &err) < 0)

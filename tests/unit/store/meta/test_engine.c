@@ -569,25 +569,6 @@ static void a_full_disk_costs_one_batch(void **state)
 	expect_row(rig, META_QUOTA, "b", "3");
 }
 
-static void old_logs_are_removed(void **state)
-{
-	struct rig *rig = *state;
-	char *payload = us_calloc(1, 1000001), command[160];
-
-	memset(payload, 'x', 1000000);
-	for (int i = 0; i < 80; i++) {
-		payload[i] = (char)('a' + i % 26);
-		payload[999999] = (char)('a' + i % 7);
-		memset(payload + 1000, 'a' + i % 26, 900000);
-		put(rig, META_QUOTA, "k", payload);
-	}
-	snprintf(command, sizeof(command), "test $(ls %s/log.* | wc -l) -le 9", rig->dir);
-	assert_int_equal(system(command), 0);
-	reopen(rig);
-	expect_row(rig, META_QUOTA, "k", payload);
-	free(payload);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -606,7 +587,6 @@ int main(void)
 		T(a_failed_sync_is_the_end),
 		T(refreshing_can_be_interrupted),
 		T(a_full_disk_costs_one_batch),
-		T(old_logs_are_removed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

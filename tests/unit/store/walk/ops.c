@@ -652,7 +652,7 @@ static int run_channelmark(struct walk *w, struct us_err *err)
 	return rc;
 }
 
-/* So much that Berkeley DB begins a new log, and removes the old one when it has written all back. */
+/* So much that Berkeley DB begins a new log. */
 static int run_big_batch(struct walk *w, struct us_err *err)
 {
 	struct store_change change = {CHANGE_ANNOTATION, SPAN_LIT(""), SPAN_NULL};
@@ -1070,7 +1070,7 @@ const struct walk_op walk_ops[] = {
 	{"remove_quota",         0, 2, run_remove_quota,        NULL,              METADB " store.hdr.rename"},
 	{"seen",                 0, 2, run_seen,                NULL,              METADB},
 	{"channelmark",          0, 3, run_channelmark,         NULL,              METADB},
-	{"big_batch",            0, 2, run_big_batch,           NULL,              METADB " meta.db.create meta.db.unlink"},
+	{"big_batch",            0, 2, run_big_batch,           NULL,              METADB " meta.db.create"},
 	{"apply",                0, 2, walk_apply,               NULL,              COMMITS " " METADB " store.commit.sync_file store.hdr.rename"},
 	{"apply_thousands",      0, 2, run_apply_thousands,     NULL,              COMMITS},
 	{"take_values",          0, 2, run_take_values,         NULL,              COMMITS " " METADB},
