@@ -1,8 +1,12 @@
-/* cmd_list.c - LIST and LSUB (RFC 3501, 6.3.8, 6.3.9; attributes: RFC 3348).
+/* cmd_list.c - LIST and LSUB (RFC 3501, 6.3.8, 6.3.9; attributes: RFC 3348, 6154; LIST-EXTENDED: RFC 5258, with STATUS of
+ * RFC 5819 and MYRIGHTS of RFC 8440).
  *
  * The namespace has branches: one's own INBOX and what is below it, one's other folders, other users' folders, shared
  * ones. Each is read in one range, narrowed to what the pattern begins with, and not at all if the pattern cannot
  * reach it; of other users' folders only those that were opened to somebody are there to be read (grants.h). Patterns are compared with names as the client sees them.
+ *
+ * LSUB, and LIST where subscriptions are what is selected, go through the subscriptions instead, and look for each at its
+ * mailbox.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,30 +14,14 @@
 #include "server/base/mem.h"
 #include "server/imap/access.h"
 #include "server/imap/listing.h"
+#include "server/imap/reply.h"
 #include "server/imap/session.h"
-#include "server/imap/token.h"
+#include "server/imap/special_use.h"
+#include "server/imap/status.h"
 #include "server/session/listmatch.h"
 #include "server/store/folder.h"
 #include "server/store/grants.h"
 #include "server/store/userdata.h"
-
-int parse_list(struct parse *p, void **args, struct us_err *err)
-{
-	struct args_list *a = pool_alloc(p->pool, sizeof(*a));
-	int rc;
-
-	token_space(&p->s);
-	a->reference = token_astring(&p->s, p->pool);
-	if (!p->s.bad && scan_end(&p->s) && span_is(span_of(p->command->name), "LIST"))
-		return us_fail(err, US_EPROTO,
-			       "Missing required argument to List: mailbox pattern");
-	token_space(&p->s);
-	a->pattern = token_list_mailbox(&p->s, p->pool);
-	rc = parse_end(p, err);
-	if (rc == 0)
-		*args = a;
-	return rc;
-}
 
 #define MANY_GRANTS 2000
 
@@ -49,15 +37,23 @@ enum branch {
 
 struct query {
 	struct imap_session *s;
+	const struct args_list *args;
 	struct listing listing;
-	struct span pattern;
+	struct span *patterns; /* of both arguments together */
+	size_t n_patterns;
 	char separator;
-	struct buf domain;    /* "dom!" of the user's names, or "" */
-	struct buf own;       /* his INBOX, internal; "" for an administrator */
-	struct buf external;  /* of the name at hand */
-	struct span shown;    /* the name listed last, internal, while it lives */
-	enum branch branch;   /* being read */
-	bool first_is_enough; /* whether there is anything visible */
+	struct buf domain;             /* "dom!" of the user's names, or "" */
+	struct buf own;                /* his INBOX, internal; "" for an administrator */
+	struct buf external;           /* of the name at hand */
+	struct span shown;             /* the name listed last, internal, while it lives */
+	const struct mailbox_row *row; /* its row; NULL: there is none, for this user */
+	enum branch branch;            /* being read */
+	bool first_is_enough;          /* whether there is anything visible */
+	bool shows_uses;
+	const struct span *subscriptions; /* in list order; read if they are asked for */
+	size_t n_subscriptions;
+	int rc; /* of what was done while lines were written */
+	struct us_err err;
 };
 
 static bool is_within(struct span name, const struct buf *ancestor)
@@ -103,13 +99,184 @@ static enum branch branch_of(const struct query *q, struct span name)
 								      : BRANCH_SHARED;
 }
 
+/* ---- what is said of a name ------------------------------------------------------------------------ */
+
+/* The first thing that goes wrong while lines are written ends the command. */
+static void note(struct query *q, int rc, const struct us_err *err)
+{
+	if (rc < 0 && q->rc == 0) {
+		q->rc = rc;
+		q->err = *err;
+	}
+}
+
+static int by_place(const void *name, const void *member)
+{
+	return mboxname_cmp(*(const struct span *)name, *(const struct span *)member);
+}
+
+static bool is_subscribed(const struct query *q, struct span name)
+{
+	return q->n_subscriptions && bsearch(&name, q->subscriptions, q->n_subscriptions,
+					     sizeof(q->subscriptions[0]), by_place);
+}
+
+static bool is_visible(const struct query *q, struct span name, const struct mailbox_row *row)
+{
+	return mailbox_row_is_real(row) &&
+	       host_rights(q->s->host, q->s->identity, name, row->acl) & ACL_LOOKUP;
+}
+
+static int found_visible(void *ctx, struct span name, const struct mailbox_row *row,
+			 struct us_err *err UNUSED)
+{
+	return is_visible(ctx, name, row);
+}
+
+static bool has_visible_child(struct query *q, struct span name)
+{
+	struct us_err err = US_ERR_INIT;
+	struct buf prefix = BUF_INIT;
+	int rc;
+
+	buf_add_span(&prefix, name);
+	if (q->s->names.altnamespace && span_eq(name, buf_span(&q->own)))
+		buf_add_str(&prefix, ".INBOX"); /* what is shown below it */
+	buf_add_char(&prefix, '.');
+	rc = folder_list(q->s->host->store, buf_span(&prefix), found_visible, q, &err);
+	note(q, rc, &err);
+	buf_free(&prefix);
+	return rc > 0;
+}
+
+/* The row of a name, if this user may know of it: true, and *out is filled. */
+static bool find_visible(struct query *q, struct span name, struct mailbox_row *out)
+{
+	struct us_err err = US_ERR_INIT;
+	int rc = mailbox_row_get(q->s->host->store, name, q->s->pool, out, NULL, NULL, &err);
+
+	note(q, rc, &err);
+	return rc > 0 && is_visible(q, name, out);
+}
+
+static struct span uses_of(struct query *q, struct span name, const struct mailbox_row *row)
+{
+	struct us_err err = US_ERR_INIT;
+	struct buf uses = BUF_INIT;
+	struct span kept;
+
+	note(q, special_use_get(q->s, name, &row->storeid, &uses, &err), &err);
+	kept = pool_span(q->s->pool, buf_span(&uses));
+	buf_free(&uses);
+	return kept;
+}
+
+static void describe(void *ctx, struct span external, bool is_level, struct listing_item *out)
+{
+	struct query *q = ctx;
+	unsigned select = q->args->select;
+	struct span name = q->shown;
+	const struct mailbox_row *row = is_level ? NULL : q->row;
+	struct mailbox_row of_level;
+
+	if (is_level &&
+	    (access_name(q->s, external, &name, NULL) < 0 || branch_of(q, name) != q->branch))
+		name = SPAN_NULL; /* "Other Users" */
+	if (is_level && name.len && select && find_visible(q, name, &of_level))
+		row = &of_level;
+	out->nonexistent = !row;
+	out->subscribed = is_subscribed(q, name);
+	if (select & LIST_SELECT_SUBSCRIBED)
+		out->has_children =
+			(is_level && q->row) || (name.len && has_visible_child(q, name));
+	if (row && q->shows_uses)
+		out->uses = uses_of(q, name, row);
+	out->left_out = select & LIST_SELECT_SPECIAL_USE && !out->uses.len;
+}
+
+static void put_rights(struct query *q, const struct access *access, struct span shown)
+{
+	struct buf text = BUF_INIT;
+
+	acl_format_rights(access->rights, q->s->host->deleteright, &text);
+	stream_write_str(q->s->out, "* MYRIGHTS ");
+	reply_astring(q->s->out, shown);
+	stream_write_str(q->s->out, " ");
+	reply_astring(q->s->out, buf_span(&text));
+	stream_write_str(q->s->out, "\r\n");
+	buf_free(&text);
+}
+
+/* Behind the line of a mailbox. Its figures are for those who may read it, and of one that has gone meanwhile there are none
+ * (RFC 5819, 2). */
+static void put_more(void *ctx, struct span external)
+{
+	struct query *q = ctx;
+	struct us_err err = US_ERR_INIT;
+	struct access access;
+	int rc = access_lookup(q->s, external, ACL_LOOKUP, &access, &err);
+
+	if (rc == 0 && q->args->status && access.rights & ACL_READ)
+		rc = status_put(q->s, &access, external, q->args->status, &err);
+	if (rc == 0 && q->args->returns & LIST_RETURN_MYRIGHTS)
+		put_rights(q, &access, external);
+	if (rc != US_ENOENT)
+		note(q, rc, &err);
+}
+
+/* ---- a query --------------------------------------------------------------------------------------- */
+
+/* The patterns of both arguments, as the configuration wants them. What can fit nothing is left out. */
+static void join(struct query *q)
+{
+	const struct conf *conf = q->s->host->conf;
+	struct span reference =
+		conf_bool(conf, CONF_ignorereference) ? SPAN_NULL : q->args->reference;
+	struct buf joined = BUF_INIT;
+
+	q->patterns = pool_alloc(q->s->pool, us_mul_size(q->args->patterns.n, sizeof(struct span)));
+	for (size_t i = 0; i < q->args->patterns.n; i++) {
+		if (!q->args->patterns.item[i].len)
+			continue;
+		buf_clear(&joined);
+		listmatch_join(reference, q->args->patterns.item[i], q->separator, &joined);
+		if (span_is(buf_span(&joined), "*") && conf_bool(conf, CONF_foolstupidclients)) {
+			buf_clear(&joined);
+			buf_add_str(&joined, "INBOX*");
+		}
+		if (joined.len <= LISTMATCH_MAX)
+			q->patterns[q->n_patterns++] = pool_span(q->s->pool, buf_span(&joined));
+	}
+	buf_free(&joined);
+}
+
+static enum listing_levels levels_of(const struct args_list *a)
+{
+	if (!a->extended)
+		return LISTING_LEVELS_NOSELECT;
+	if (!(a->select & ~(unsigned)LIST_SELECT_REMOTE))
+		return LISTING_LEVELS_NONEXISTENT;
+	return a->select & LIST_SELECT_RECURSIVE ? LISTING_LEVELS_SUBSCRIBED
+						 : LISTING_LEVELS_UNTOLD;
+}
+
+/* `word`: "LIST" or "LSUB". */
 static void query_begin(struct query *q, struct imap_session *s, const char *word,
-			struct span pattern)
+			const struct args_list *args)
 {
 	const char *at = s->names.virtdomains ? strrchr(s->identity->user, '@') : NULL;
+	bool is_lsub = word[1] == 'S',
+	     more = args->returns & (LIST_RETURN_STATUS | LIST_RETURN_MYRIGHTS);
+	struct listing_options options = {.word = word,
+					  .childless = is_lsub ? "" : "\\HasNoChildren",
+					  .levels = levels_of(args),
+					  .children_known = args->select & LIST_SELECT_SUBSCRIBED,
+					  .describe = is_lsub ? NULL : describe,
+					  .wrote = more ? put_more : NULL,
+					  .ctx = q};
 
 	*q = (struct query){.s = s,
-			    .pattern = pattern,
+			    .args = args,
 			    .separator = mboxname_separator(&s->names),
 			    .domain = BUF_INIT,
 			    .own = BUF_INIT,
@@ -119,11 +286,18 @@ static void query_begin(struct query *q, struct imap_session *s, const char *wor
 		buf_printf(&q->domain, "%s!", at + 1);
 	if (!imap_is_admin(s))
 		mboxname_user_inbox(span_of(s->identity->user), &q->own);
-	listing_begin(&q->listing, s->out, word, word[1] == 'S' ? "" : "\\HasNoChildren",
-		      q->separator, pattern);
+	q->shows_uses = conf_bool(s->host->conf, CONF_specialusealways) ||
+			args->select & LIST_SELECT_SPECIAL_USE ||
+			args->returns & LIST_RETURN_SPECIAL_USE;
+	join(q);
+	options.separator = q->separator;
+	options.patterns = q->patterns;
+	options.n_patterns = q->n_patterns;
+	listing_begin(&q->listing, s->out, &options);
 }
 
-static void query_end(struct query *q)
+/* *rc becomes that of what was noted, if nothing else went wrong. */
+static int query_end(struct query *q, int rc, struct us_err *err)
 {
 	unsigned n = q->listing.n_seen;
 
@@ -132,15 +306,20 @@ static void query_end(struct query *q)
 	buf_free(&q->domain);
 	buf_free(&q->own);
 	buf_free(&q->external);
-	if (n)
-		(void)imap_ok(q->s, "Completed (%.3f secs %u calls)", imap_elapsed_s(q->s), n);
-	else
-		(void)imap_ok(q->s, "Completed (%.3f secs)", imap_elapsed_s(q->s));
+	if (rc == 0 && q->rc < 0) {
+		rc = q->rc;
+		*err = q->err;
+	}
+	if (rc < 0)
+		return rc;
+	return n ? imap_ok(q->s, "Completed (%.3f secs %u calls)", imap_elapsed_s(q->s), n)
+		 : imap_ok(q->s, "Completed (%.3f secs)", imap_elapsed_s(q->s));
 }
 
-static void show(struct query *q, struct span name)
+static void show(struct query *q, struct span name, const struct mailbox_row *row)
 {
 	q->shown = name;
+	q->row = row;
 	buf_clear(&q->external);
 	access_external(q->s, name, &q->external);
 	listing_add(&q->listing, buf_span(&q->external));
@@ -157,14 +336,31 @@ static int take_row(void *ctx, struct span name, const struct mailbox_row *row,
 	    mboxtype_has(row->type, MBOXTYPE_DELETED) || branch_of(q, name) != q->branch ||
 	    !(host_rights(q->s->host, q->s->identity, name, row->acl) & ACL_LOOKUP))
 		return 0;
-	show(q, name);
-	return q->first_is_enough;
+	show(q, name, row);
+	return q->rc < 0 ? 1 : q->first_is_enough;
 }
 
-/* Add the internal form of what the pattern says behind `base`, as far as it says it for sure. */
+/* What every name that fits a pattern begins with. */
+static struct span common_literal(const struct query *q)
+{
+	struct span literal = listmatch_literal(q->patterns[0]);
+
+	for (size_t i = 1; i < q->n_patterns; i++) {
+		struct span other = listmatch_literal(q->patterns[i]);
+		size_t same = 0;
+
+		while (same < literal.len && same < other.len &&
+		       literal.ptr[same] == other.ptr[same])
+			same++;
+		literal.len = same;
+	}
+	return literal;
+}
+
+/* Add the internal form of what the patterns say behind `base`, as far as they say it for sure. */
 static void add_literal(const struct query *q, struct span base, struct buf *out)
 {
-	struct span literal = listmatch_literal(q->pattern);
+	struct span literal = common_literal(q);
 
 	if (literal.len <= base.len || (q->s->names.virtdomains && imap_is_admin(q->s)))
 		return;
@@ -181,9 +377,13 @@ static void add_literal(const struct query *q, struct span base, struct buf *out
 /* `above`: nothing in this branch is shown outside of it, and it ends in a separator. */
 static bool is_reached(struct query *q, enum branch branch, struct span above)
 {
-	enum listmatch_reach reach =
-		above.len ? listmatch_reach(q->pattern, above, q->separator) : LISTMATCH_INSIDE;
+	enum listmatch_reach reach = above.len ? LISTMATCH_NONE : LISTMATCH_INSIDE;
 
+	for (size_t i = 0; reach != LISTMATCH_INSIDE && i < q->n_patterns; i++) {
+		enum listmatch_reach one = listmatch_reach(q->patterns[i], above, q->separator);
+		if (one > reach)
+			reach = one;
+	}
 	q->branch = branch;
 	q->first_is_enough = reach == LISTMATCH_ITSELF;
 	return reach != LISTMATCH_NONE;
@@ -399,92 +599,79 @@ static int read_all(struct query *q, struct us_err *err)
 	return rc;
 }
 
-/* The pattern of both arguments, as the configuration wants it. */
-static void join(const struct imap_session *s, const struct args_list *a, struct buf *out)
-{
-	bool ignore = conf_bool(s->host->conf, CONF_ignorereference);
+/* ---- subscriptions --------------------------------------------------------------------------------- */
 
-	listmatch_join(ignore ? SPAN_NULL : a->reference, a->pattern, mboxname_separator(&s->names),
-		       out);
-	if (out->len == 1 && out->data[0] == '*' &&
-	    conf_bool(s->host->conf, CONF_foolstupidclients)) {
-		buf_clear(out);
-		buf_add_str(out, "INBOX*");
+static int read_subscriptions(struct query *q, struct us_err *err)
+{
+	return subscriptions_list(q->s->host->store, span_of(q->s->identity->user), q->s->pool,
+				  &q->subscriptions, &q->n_subscriptions, err);
+}
+
+/* LIST shows a subscription to what is not there as such (RFC 5258, 3.1); LSUB does not show it, unless one may subscribe to
+ * anything. */
+static void show_subscription(struct query *q, struct span name)
+{
+	bool is_lsub = !q->listing.o.describe;
+	struct us_err err = US_ERR_INIT;
+	struct mailbox_row row;
+	int rc;
+
+	if (!is_lsub) {
+		show(q, name, find_visible(q, name, &row) ? &row : NULL);
+		return;
+	}
+	rc = mailbox_row_get(q->s->host->store, name, q->s->pool, &row, NULL, NULL, &err);
+	note(q, rc, &err);
+	if ((rc > 0 && mailbox_row_is_real(&row)) ||
+	    conf_bool(q->s->host->conf, CONF_allowallsubscribe))
+		show(q, name, NULL);
+}
+
+static void show_subscriptions(struct query *q)
+{
+	for (q->branch = 0; q->branch < BRANCHES; q->branch++) {
+		for (size_t i = 0; q->rc == 0 && i < q->n_subscriptions; i++)
+			if (branch_of(q, q->subscriptions[i]) == q->branch)
+				show_subscription(q, q->subscriptions[i]);
+		listing_end(&q->listing);
 	}
 }
+
+/* ---- the commands ---------------------------------------------------------------------------------- */
 
 int run_list(struct imap_session *s, const void *args, struct us_err *err)
 {
 	const struct args_list *a = args;
-	struct buf pattern = BUF_INIT;
 	struct query q;
 	int rc = 0;
 
-	if (!a->pattern.len) {
+	if (a->patterns.n > (size_t)conf_int(s->host->conf, CONF_list_patterns_max))
+		return us_fail(err, US_ELIMIT, "%zu patterns", a->patterns.n);
+	if (!a->extended && !a->patterns.item[0].len) {
 		listing_write(s->out, "LIST", "\\Noselect", mboxname_separator(&s->names),
 			      SPAN_LIT(""));
 		return imap_ok(s, "Completed (%.3f secs)", imap_elapsed_s(s));
 	}
-	join(s, a, &pattern);
-	query_begin(&q, s, "LIST", buf_span(&pattern));
-	if (pattern.len <= LISTMATCH_MAX)
+	query_begin(&q, s, "LIST", a);
+	if (q.n_patterns &&
+	    (a->select & LIST_SELECT_SUBSCRIBED || a->returns & LIST_RETURN_SUBSCRIBED))
+		rc = read_subscriptions(&q, err);
+	if (rc == 0 && a->select & LIST_SELECT_SUBSCRIBED)
+		show_subscriptions(&q);
+	else if (rc == 0 && q.n_patterns)
 		rc = read_all(&q, err);
-	query_end(&q);
-	buf_free(&pattern);
-	return rc;
-}
-
-/* ---- LSUB ------------------------------------------------------------------------------------------ */
-
-/* A subscription to what is no longer there is kept, and not shown. */
-static int is_there(struct query *q, struct span name, struct us_err *err)
-{
-	struct mailbox_row row;
-	int rc;
-
-	if (conf_bool(q->s->host->conf, CONF_allowallsubscribe))
-		return 1;
-	rc = mailbox_row_get(q->s->host->store, name, q->s->pool, &row, NULL, NULL, err);
-	return rc > 0 ? !mboxtype_has(row.type, MBOXTYPE_INTERMEDIATE) &&
-				!mboxtype_has(row.type, MBOXTYPE_DELETED)
-		      : rc;
-}
-
-static int show_subscriptions(struct query *q, const struct span *names, size_t n,
-			      struct us_err *err)
-{
-	int rc = 0;
-
-	for (q->branch = 0; q->branch < BRANCHES; q->branch++) {
-		for (size_t i = 0; rc >= 0 && i < n; i++) {
-			if (branch_of(q, names[i]) != q->branch)
-				continue;
-			rc = is_there(q, names[i], err);
-			if (rc > 0)
-				show(q, names[i]);
-		}
-		listing_end(&q->listing);
-	}
-	return rc < 0 ? rc : 0;
+	return query_end(&q, rc, err);
 }
 
 int run_lsub(struct imap_session *s, const void *args, struct us_err *err)
 {
-	const struct args_list *a = args;
-	struct buf pattern = BUF_INIT;
-	const struct span *names = NULL;
 	struct query q;
-	size_t n = 0;
 	int rc = 0;
 
-	join(s, a, &pattern);
-	query_begin(&q, s, "LSUB", buf_span(&pattern));
-	if (a->pattern.len)
-		rc = subscriptions_list(s->host->store, span_of(s->identity->user), s->pool, &names,
-					&n, err);
+	query_begin(&q, s, "LSUB", args);
+	if (q.n_patterns)
+		rc = read_subscriptions(&q, err);
 	if (rc == 0)
-		rc = show_subscriptions(&q, names, n, err);
-	query_end(&q);
-	buf_free(&pattern);
-	return rc;
+		show_subscriptions(&q);
+	return query_end(&q, rc, err);
 }

@@ -1,4 +1,4 @@
-/* cmd_status.c - STATUS (RFC 3501, 6.3.10).
+/* cmd_status.c - STATUS (RFC 3501, 6.3.10; SIZE: RFC 8438), and status.h.
  *
  * For the owner all of it is in the counters. RECENT looks at the messages nobody has claimed yet; UNSEEN for somebody else
  * than the owner has to look at every message.
@@ -8,6 +8,7 @@
 #include "server/imap/reply.h"
 #include "server/imap/selected.h"
 #include "server/imap/session.h"
+#include "server/imap/status.h"
 #include "server/imap/token.h"
 #include "server/store/userdata.h"
 
@@ -16,12 +17,13 @@ static const struct {
 	enum status_item item;
 } items[] = {
 	{"MESSAGES", STATUS_MESSAGES},       {"RECENT", STATUS_RECENT}, {"UIDNEXT", STATUS_UIDNEXT},
-	{"UIDVALIDITY", STATUS_UIDVALIDITY}, {"UNSEEN", STATUS_UNSEEN},
+	{"UIDVALIDITY", STATUS_UIDVALIDITY}, {"UNSEEN", STATUS_UNSEEN}, {"SIZE", STATUS_SIZE},
 };
 
-/* status = "STATUS" SP mailbox SP "(" status-att *(SP status-att) ")" */
-static int parse_items(struct parse *p, unsigned *out, struct us_err *err)
+int status_parse(struct parse *p, unsigned *out, struct us_err *err)
 {
+	if (!scan_skip(&p->s, '('))
+		return us_fail(err, US_EPROTO, "Bad status string");
 	do {
 		struct span word = token_atom(&p->s);
 		size_t i = 0;
@@ -30,19 +32,15 @@ static int parse_items(struct parse *p, unsigned *out, struct us_err *err)
 			return us_fail(err, US_EPROTO, "Bad status string");
 		while (i < ARRAY_SIZE(items) && !span_is_nocase(word, items[i].name))
 			i++;
-		if (i == ARRAY_SIZE(items)) {
-			char *lower =
-				pool_strndup(p->pool, word.ptr, word.len < 64 ? word.len : 64);
-
-			for (char *c = lower; *c; c++)
-				*c = (char)us_lower((unsigned char)*c);
-			return us_fail(err, US_EPROTO, "Invalid Status attributes %s", lower);
-		}
+		if (i == ARRAY_SIZE(items))
+			return us_fail(err, US_EPROTO, "Invalid Status attributes %s",
+				       parse_small(p, word));
 		*out |= items[i].item;
 	} while (scan_skip(&p->s, ' '));
 	return scan_skip(&p->s, ')') ? 0 : us_fail(err, US_EPROTO, "Bad status string");
 }
 
+/* status = "STATUS" SP mailbox SP status-atts */
 int parse_status(struct parse *p, void **args, struct us_err *err)
 {
 	struct args_status *a = pool_alloc(p->pool, sizeof(*a));
@@ -53,9 +51,7 @@ int parse_status(struct parse *p, void **args, struct us_err *err)
 	token_space(&p->s);
 	if (p->s.bad)
 		return parse_missing(p, err);
-	if (!scan_skip(&p->s, '('))
-		return us_fail(err, US_EPROTO, "Bad status string");
-	rc = parse_items(p, &a->items, err);
+	rc = status_parse(p, &a->items, err);
 	if (rc == 0)
 		rc = parse_end(p, err);
 	if (rc == 0)
@@ -143,38 +139,55 @@ static bool is_selected(const struct imap_session *s, const struct access *acces
 	       storeid_cmp(&s->selected->mailbox->row.storeid, &access->row.storeid) == 0;
 }
 
-static void put_item(struct stream *out, const char **blank, const char *name, uint32_t value)
+static uint64_t figure(const struct figures *f, enum status_item item)
 {
-	stream_printf(out, "%s%s %u", *blank, name, value);
-	*blank = " ";
+	switch (item) {
+	case STATUS_MESSAGES:
+		return f->c.exists;
+	case STATUS_RECENT:
+		return f->recent;
+	case STATUS_UIDNEXT:
+		return (uint64_t)f->c.last_uid + 1;
+	case STATUS_UIDVALIDITY:
+		return f->c.uidvalidity;
+	case STATUS_UNSEEN:
+		return f->unseen;
+	case STATUS_SIZE:
+		return f->c.bytes_live;
+	}
+	us_panic("no such item of STATUS");
+}
+
+int status_put(struct imap_session *s, const struct access *access, struct span shown,
+	       unsigned wanted, struct us_err *err)
+{
+	struct figures f = {.recent = 0};
+	const char *blank = "";
+	int rc = find_figures(s, access, wanted, &f, err);
+
+	if (rc < 0)
+		return rc;
+	if (is_selected(s, access))
+		f.recent = s->selected->recent; /* they are this session's now */
+	stream_write_str(s->out, "* STATUS ");
+	reply_astring(s->out, shown);
+	stream_write_str(s->out, " (");
+	for (size_t i = 0; i < ARRAY_SIZE(items); i++) {
+		if (!(wanted & items[i].item))
+			continue;
+		stream_printf(s->out, "%s%s ", blank, items[i].name);
+		reply_number(s->out, figure(&f, items[i].item));
+		blank = " ";
+	}
+	stream_write_str(s->out, ")\r\n");
+	return 0;
 }
 
 int run_status(struct imap_session *s, const void *args, struct us_err *err)
 {
 	const struct args_status *a = args;
-	struct figures f = {.recent = 0};
 	struct access access;
-	const char *blank = "";
 	int rc = access_lookup(s, a->mailbox, ACL_READ, &access, err);
 
-	if (rc == 0)
-		rc = find_figures(s, &access, a->items, &f, err);
-	if (rc < 0)
-		return rc;
-	if (is_selected(s, &access))
-		f.recent = s->selected->recent; /* they are this session's now */
-	stream_write_str(s->out, "* STATUS ");
-	reply_astring(s->out, a->mailbox);
-	stream_write_str(s->out, " (");
-	for (size_t i = 0; i < ARRAY_SIZE(items); i++) {
-		uint32_t value = items[i].item == STATUS_MESSAGES      ? f.c.exists
-				 : items[i].item == STATUS_RECENT      ? f.recent
-				 : items[i].item == STATUS_UIDNEXT     ? f.c.last_uid + 1
-				 : items[i].item == STATUS_UIDVALIDITY ? f.c.uidvalidity
-								       : f.unseen;
-		if (a->items & items[i].item)
-			put_item(s->out, &blank, items[i].name, value);
-	}
-	stream_write_str(s->out, ")\r\n");
-	return 0;
+	return rc < 0 ? rc : status_put(s, &access, a->mailbox, a->items, err);
 }

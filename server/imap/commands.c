@@ -46,7 +46,7 @@ static const struct command commands[] = {
 	{"UNSUBSCRIBE", "Unsubscribe", IN_LOGGED_IN, CMD_WRITES, parse_mailbox, run_unsubscribe,
 	 NULL},
 	{"LIST", "List", IN_LOGGED_IN, 0, parse_list, run_list, NULL},
-	{"LSUB", "Lsub", IN_LOGGED_IN, 0, parse_list, run_lsub, NULL},
+	{"LSUB", "Lsub", IN_LOGGED_IN, 0, parse_lsub, run_lsub, NULL},
 	{"STATUS", "Status", IN_LOGGED_IN, 0, parse_status, run_status, NULL},
 
 	{"GETACL", "Getacl", IN_LOGGED_IN, 0, parse_mailbox, run_getacl, NULL},

@@ -18,6 +18,7 @@
 #include "server/base/scan.h"
 #include "server/base/span.h"
 #include "server/imap/framer.h"
+#include "server/imap/token.h"
 
 struct imap_session;
 struct command;
@@ -85,6 +86,8 @@ int parse_missing(const struct parse *p, struct us_err *err);
 int parse_extra(const struct parse *p, struct us_err *err);
 /* How a parser ends: 0 if all was read and well; else whichever of the two fits. */
 int parse_end(const struct parse *p, struct us_err *err);
+/* The beginning of a word in small letters, for such a text. */
+const char *parse_small(const struct parse *p, struct span word);
 
 /* ---- the commands -------------------------------------------------------------------------------- */
 
@@ -145,6 +148,7 @@ COMMAND_HANDLER(unselect);
 
 struct args_create {
 	struct span mailbox, partition; /* SPAN_NULL: none given */
+	struct span uses;               /* blank-separated; empty: none */
 };
 COMMAND_PARSER(create);
 COMMAND_HANDLER(create);
@@ -157,11 +161,29 @@ COMMAND_HANDLER(rename);
 COMMAND_HANDLER(subscribe);
 COMMAND_HANDLER(unsubscribe);
 
+enum list_select {
+	LIST_SELECT_SUBSCRIBED = 1u << 0,
+	LIST_SELECT_REMOTE = 1u << 1, /* of other servers too; there are none */
+	LIST_SELECT_RECURSIVE = 1u << 2,
+	LIST_SELECT_SPECIAL_USE = 1u << 3,
+};
+enum list_return {
+	LIST_RETURN_SUBSCRIBED = 1u << 0,
+	LIST_RETURN_CHILDREN = 1u << 1, /* which is told anyway */
+	LIST_RETURN_SPECIAL_USE = 1u << 2,
+	LIST_RETURN_MYRIGHTS = 1u << 3,
+	LIST_RETURN_STATUS = 1u << 4,
+};
 struct args_list {
-	struct span reference, pattern;
+	struct span reference;
+	struct token_list patterns;
+	bool extended; /* RFC 5258's form; the rest is of it */
+	unsigned select, returns;
+	unsigned status; /* enum status_item */
 };
 COMMAND_PARSER(list);
 COMMAND_HANDLER(list);
+COMMAND_PARSER(lsub);
 COMMAND_HANDLER(lsub);
 
 enum status_item {
@@ -170,6 +192,7 @@ enum status_item {
 	STATUS_UIDNEXT = 1u << 2,
 	STATUS_UIDVALIDITY = 1u << 3,
 	STATUS_UNSEEN = 1u << 4,
+	STATUS_SIZE = 1u << 5,
 };
 struct args_status {
 	struct span mailbox;

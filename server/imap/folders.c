@@ -6,8 +6,10 @@
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/imap/session.h"
+#include "server/imap/special_use.h"
 #include "server/store/folder.h"
 #include "server/store/quota.h"
+#include "server/store/state.h"
 
 static int row_of(struct imap_session *s, struct span name, struct mailbox_row *row,
 		  struct us_err *err)
@@ -44,13 +46,17 @@ static void log_creation(const struct imap_session *s, struct span name)
 }
 
 static int create_one(struct imap_session *s, struct span name, struct span partition,
-		      struct us_err *err)
+		      struct span uses, struct us_err *err)
 {
+	struct state_annotation use = {SPECIAL_USE_ENTRY, SPAN_NULL, uses, 0};
 	struct quota_wanted wanted = {.folders = 1};
+	struct buf owner = BUF_INIT;
 	struct folder_create options = {
 		.options = (uint32_t)conf_int(s->host->conf, CONF_mailbox_default_options) |
 			   MAILBOX_OPTION_POP3_NEW_UIDL,
 		.partition = partition,
+		.annotations = &use,
+		.n_annotations = uses.len && mboxname_owner(name, NULL, &owner),
 	};
 	struct buf acl = BUF_INIT;
 	int rc = quota_check(s->host->store, name, &wanted, err);
@@ -60,11 +66,13 @@ static int create_one(struct imap_session *s, struct span name, struct span part
 	if (rc == 0 && !partition.len)
 		rc = parent_partition(s, name, &options.partition, err);
 	options.acl = buf_span(&acl);
+	use.userid = buf_span(&owner);
 	if (rc == 0)
 		rc = folder_create(s->host->store, name, &options, err);
 	if (rc == 0)
 		log_creation(s, name);
 	buf_free(&acl);
+	buf_free(&owner);
 	return rc;
 }
 
@@ -93,16 +101,16 @@ int folders_create_parents(struct imap_session *s, struct span name, struct us_e
 		return rc < 0 ? rc : 0;
 	rc = folders_create_parents(s, parent, err);
 	if (rc == 0 && !is_mere_level(s, parent))
-		rc = create_one(s, parent, SPAN_NULL, err);
+		rc = create_one(s, parent, SPAN_NULL, SPAN_NULL, err);
 	return rc == US_EEXIST ? 0 : rc; /* somebody was faster */
 }
 
 int folders_create(struct imap_session *s, struct span name, struct span partition,
-		   struct us_err *err)
+		   struct span uses, struct us_err *err)
 {
 	int rc = folders_create_parents(s, name, err);
 
-	return rc < 0 ? rc : create_one(s, name, partition, err);
+	return rc < 0 ? rc : create_one(s, name, partition, uses, err);
 }
 
 static int found_one(void *ctx UNUSED, struct span name UNUSED,

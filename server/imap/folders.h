@@ -8,9 +8,10 @@
 struct imap_session;
 
 /* Make the mailbox of that internal name and the levels above it that are missing, each with its parent's ACL. The right to
- * do so was checked. `partition` empty: the parent's, or the default one. US_EEXIST, US_EQUOTA. */
+ * do so was checked. `partition` empty: the parent's, or the default one; `uses`: its special uses (special_use.h), checked,
+ * or empty. US_EEXIST, US_EQUOTA. */
 int folders_create(struct imap_session *s, struct span name, struct span partition,
-		   struct us_err *err);
+		   struct span uses, struct us_err *err);
 /* Only the levels above it. */
 int folders_create_parents(struct imap_session *s, struct span name, struct us_err *err);
 /* Is there anything below? 1 or 0. */

@@ -82,7 +82,7 @@ int inbox_rename(struct imap_session *s, struct span inbox, struct span to, stru
 {
 	struct mailbox *from_box = NULL, *to_box = NULL;
 	int locks[2] = {-1, -1};
-	int rc = folders_create(s, to, SPAN_NULL, err);
+	int rc = folders_create(s, to, SPAN_NULL, SPAN_NULL, err);
 
 	if (rc == 0)
 		rc = store_lock_namespaces(s->host->store, inbox, to, STORE_SHARED, locks, err);

@@ -4,37 +4,85 @@
 #include "server/imap/reply.h"
 #include "server/session/listmatch.h"
 
-void listing_write(struct stream *out, const char *word, const char *attributes, char separator,
-		   struct span name)
+static void write_line(struct stream *out, const char *word, const char *attributes, char separator,
+		       struct span name, bool childinfo)
 {
 	stream_printf(out, "* %s (%s) \"%c\" ", word, attributes, separator);
 	reply_astring(out, name);
-	stream_write_str(out, "\r\n");
+	stream_write_str(out, childinfo ? " (CHILDINFO (\"SUBSCRIBED\"))\r\n" : "\r\n");
 }
 
-void listing_begin(struct listing *l, struct stream *out, const char *word, const char *childless,
-		   char separator, struct span pattern)
+void listing_write(struct stream *out, const char *word, const char *attributes, char separator,
+		   struct span name)
 {
-	*l = (struct listing){.out = out,
-			      .word = word,
-			      .childless = childless,
-			      .separator = separator,
-			      .pattern = pattern,
+	write_line(out, word, attributes, separator, name, false);
+}
+
+void listing_begin(struct listing *l, struct stream *out, const struct listing_options *options)
+{
+	*l = (struct listing){.o = *options,
+			      .out = out,
 			      .before = BUF_INIT,
-			      .held = BUF_INIT};
+			      .held = BUF_INIT,
+			      .uses = BUF_INIT};
 }
 
-static void write_held(struct listing *l, bool has_children)
+static bool fits(const struct listing *l, struct span name)
 {
-	if (l->held.len)
-		listing_write(l->out, l->word, has_children ? "\\HasChildren" : l->childless,
-			      l->separator, buf_span(&l->held));
+	for (size_t i = 0; i < l->o.n_patterns; i++)
+		if (listmatch_fits(l->o.patterns[i], name, l->o.separator))
+			return true;
+	return false;
+}
+
+static struct listing_item describe(const struct listing *l, struct span name, bool is_level)
+{
+	struct listing_item item = {.nonexistent = is_level};
+
+	if (l->o.describe)
+		l->o.describe(l->o.ctx, name, is_level, &item);
+	return item;
+}
+
+static void add_attribute(struct buf *out, struct span attribute)
+{
+	if (out->len && attribute.len)
+		buf_add_char(out, ' ');
+	buf_add_span(out, attribute);
+}
+
+static void write_item(struct listing *l, struct span name, const struct listing_item *item,
+		       bool childinfo)
+{
+	bool of_old = l->o.levels == LISTING_LEVELS_NOSELECT;
+	struct buf attributes = BUF_INIT;
+
+	if (item->nonexistent)
+		add_attribute(&attributes,
+			      of_old ? SPAN_LIT("\\Noselect") : SPAN_LIT("\\NonExistent"));
+	if (item->subscribed)
+		add_attribute(&attributes, SPAN_LIT("\\Subscribed"));
+	add_attribute(&attributes,
+		      item->has_children ? SPAN_LIT("\\HasChildren") : span_of(l->o.childless));
+	add_attribute(&attributes, item->uses);
+	write_line(l->out, l->o.word, attributes.data, l->o.separator, name, childinfo);
+	buf_free(&attributes);
+	if (l->o.wrote && !item->nonexistent)
+		l->o.wrote(l->o.ctx, name);
+}
+
+static void write_held(struct listing *l)
+{
+	if (l->held.len && !l->item.left_out) {
+		l->item.uses = buf_span(&l->uses);
+		write_item(l, buf_span(&l->held), &l->item, l->childinfo);
+	}
 	buf_clear(&l->held);
 }
 
 static bool is_below(const struct listing *l, struct span name, struct span above)
 {
-	return name.len > above.len && name.ptr[above.len] == l->separator &&
+	return name.len > above.len && name.ptr[above.len] == l->o.separator &&
 	       span_eq(span_make(name.ptr, above.len), above);
 }
 
@@ -48,26 +96,38 @@ static bool was_level(const struct listing *l, struct span level)
 
 static void write_levels(struct listing *l, struct span name)
 {
-	for (size_t i = 1; i < name.len; i++) {
-		struct span level = span_make(name.ptr, i);
+	bool childinfo = l->o.levels == LISTING_LEVELS_SUBSCRIBED;
 
-		if (name.ptr[i] == l->separator && !was_level(l, level) &&
-		    listmatch_fits(l->pattern, level, l->separator))
-			listing_write(l->out, l->word, "\\Noselect \\HasChildren", l->separator,
-				      level);
+	for (size_t i = 1; i < name.len && l->o.levels != LISTING_LEVELS_UNTOLD; i++) {
+		struct span level = span_make(name.ptr, i);
+		struct listing_item item;
+
+		if (name.ptr[i] != l->o.separator || was_level(l, level) || !fits(l, level))
+			continue;
+		item = describe(l, level, true);
+		item.has_children |= !l->o.children_known;
+		write_item(l, level, &item, childinfo);
 	}
 }
 
 void listing_add(struct listing *l, struct span name)
 {
-	bool fits = listmatch_fits(l->pattern, name, l->separator);
+	bool is_shown = fits(l, name);
 
-	if (l->held.len)
-		write_held(l, is_below(l, name, buf_span(&l->held)));
-	if (!fits)
-		write_levels(l, name);
-	else
+	if (l->held.len && is_below(l, name, buf_span(&l->held))) {
+		l->item.has_children |= !l->o.children_known;
+		l->childinfo = l->o.levels == LISTING_LEVELS_SUBSCRIBED && !is_shown;
+	}
+	write_held(l);
+	if (is_shown) {
 		buf_add_span(&l->held, name);
+		l->item = describe(l, name, false);
+		l->childinfo = false;
+		buf_clear(&l->uses);
+		buf_add_span(&l->uses, l->item.uses);
+	} else {
+		write_levels(l, name);
+	}
 	buf_clear(&l->before);
 	buf_add_span(&l->before, name);
 	l->n_seen++;
@@ -75,7 +135,7 @@ void listing_add(struct listing *l, struct span name)
 
 void listing_end(struct listing *l)
 {
-	write_held(l, false);
+	write_held(l);
 	buf_clear(&l->before);
 }
 
@@ -83,4 +143,5 @@ void listing_free(struct listing *l)
 {
 	buf_free(&l->before);
 	buf_free(&l->held);
+	buf_free(&l->uses);
 }

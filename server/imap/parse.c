@@ -1,4 +1,5 @@
 /* parse.c - what the parsers of commands share (commands.h). */
+#include "server/base/mem.h"
 #include "server/imap/commands.h"
 #include "server/imap/token.h"
 
@@ -17,6 +18,15 @@ int parse_end(const struct parse *p, struct us_err *err)
 	if (p->s.bad)
 		return parse_missing(p, err);
 	return scan_ok_at_end(&p->s) ? 0 : parse_extra(p, err);
+}
+
+const char *parse_small(const struct parse *p, struct span word)
+{
+	char *small = pool_strndup(p->pool, word.ptr, word.len < 64 ? word.len : 64);
+
+	for (char *c = small; *c; c++)
+		*c = (char)us_lower((unsigned char)*c);
+	return small;
 }
 
 int parse_mailbox(struct parse *p, void **args, struct us_err *err)

@@ -227,6 +227,11 @@ struct token_list token_atom_list(struct scan *s, struct pool *pool)
 	return take_list(s, pool, atom_in_list);
 }
 
+struct token_list token_pattern_list(struct scan *s, struct pool *pool)
+{
+	return take_list(s, pool, token_list_mailbox);
+}
+
 /* ---- flags -------------------------------------------------------------------------------------- */
 
 struct span token_flag(struct scan *s)

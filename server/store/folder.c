@@ -11,6 +11,7 @@
 #include "server/base/io.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
+#include "server/store/annotations.h"
 #include "server/store/compact.h"
 #include "server/store/folder_private.h"
 #include "server/store/grants.h"
@@ -269,6 +270,8 @@ static int commit_creation(struct creation *c, struct us_err *err)
 		meta_batch_del(&batch, META_BY_UNIQUEID, buf_span(&c->old_uniqueid));
 	folder_del_row(&batch, c->name); /* so that its serial begins with its journal's */
 	folder_put_row(&batch, c->name, &c->row);
+	annotations_replace(&batch, &c->row.storeid, NULL, 0, c->options->annotations,
+			    c->options->n_annotations);
 	rc = folder_forget_tombstone(c->store, &batch, c->row.uniqueid, err);
 	if (rc == 0)
 		rc = store_announce(c->store, &change, 1, err);

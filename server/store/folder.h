@@ -15,6 +15,7 @@
 #include "server/store/store.h"
 
 struct meta_batch;
+struct state_annotation;
 
 struct folder_create {
 	struct span type;      /* empty: "e"; "ei": an intermediate entry, without a directory */
@@ -24,6 +25,8 @@ struct folder_create {
 	uint32_t uidvalidity; /* 0: now, or above what that name ever had */
 	uint32_t options;
 	uint64_t createdmodseq, foldermodseq, highestmodseq; /* 0: 1 */
+	const struct state_annotation *annotations;          /* its own, there from the beginning */
+	size_t n_annotations;
 };
 /* US_EEXIST; US_EMOVED: the uniqueid is in use under another name; US_EINVAL: no such partition. An intermediate
  * entry of that name becomes the mailbox. */

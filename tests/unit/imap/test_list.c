@@ -143,15 +143,44 @@ static void a_huge_pattern_fits_nothing(void **state UNUSED)
 	buf_free(&huge);
 }
 
-static void check_listing(const char *pattern, const char *names, const char *wanted)
+/* Of a name: "s" subscribed to, "n" not there, "u" of a special use, "c" with children; "-" not what was asked for. They are
+ * told by the name's last letters behind ":". */
+static void describe_as_named(void *ctx UNUSED, struct span name, bool is_level UNUSED,
+			      struct listing_item *out)
+{
+	const char *marks = span_find(name, ':');
+
+	for (; marks && marks < name.ptr + name.len; marks++) {
+		out->subscribed |= *marks == 's';
+		out->nonexistent |= *marks == 'n';
+		out->has_children |= *marks == 'c';
+		out->left_out |= *marks == '-';
+		if (*marks == 'u')
+			out->uses = SPAN_LIT("\\Sent \\Junk");
+	}
+}
+
+static void note_line(void *ctx, struct span name)
+{
+	buf_printf(ctx, "<%.*s>", SPAN_ARG(name));
+}
+
+/* Names and patterns are separated by "|". `wrote`: what it was told of the lines that were written. */
+static void check_options(struct listing_options o, const char *patterns, const char *names,
+			  const char *wanted, const char *wrote)
 {
 	struct stream *ends[2];
-	struct buf got = BUF_INIT, line = BUF_INIT;
-	struct span rest = span_of(names), name;
+	struct buf got = BUF_INIT, line = BUF_INIT, noted = BUF_INIT;
+	struct span rest = span_of(names), name, pattern[8];
 	struct listing l;
 
+	for (struct span all = span_of(patterns); span_split(&all, '|', &pattern[o.n_patterns]);)
+		o.n_patterns++;
+	o.patterns = pattern;
+	o.separator = '/';
+	o.ctx = &noted;
 	stream_pipe(ends, NULL);
-	listing_begin(&l, ends[0], "LIST", "\\HasNoChildren", '/', span_of(pattern));
+	listing_begin(&l, ends[0], &o);
 	while (span_split(&rest, '|', &name))
 		listing_add(&l, name);
 	listing_end(&l);
@@ -160,11 +189,69 @@ static void check_listing(const char *pattern, const char *names, const char *wa
 	while (stream_readable(ends[1]) && stream_line(ends[1], 4096, &line, NULL) > 0)
 		buf_printf(&got, "%s\n", line.data);
 	if (strcmp(got.data, wanted) != 0)
-		fail_msg("%s of %s gave\n%swanted\n%s", pattern, names, got.data, wanted);
+		fail_msg("%s of %s gave\n%swanted\n%s", patterns, names, got.data, wanted);
+	if (wrote)
+		assert_string_equal(noted.data, wrote);
 	buf_free(&got);
 	buf_free(&line);
+	buf_free(&noted);
 	stream_free(&ends[0]);
 	stream_free(&ends[1]);
+}
+
+static void check_listing(const char *pattern, const char *names, const char *wanted)
+{
+	struct listing_options o = {.word = "LIST", .childless = "\\HasNoChildren"};
+
+	check_options(o, pattern, names, wanted, NULL);
+}
+
+static void more_is_said_of_names(void **state UNUSED)
+{
+	struct listing_options o = {.word = "LIST",
+				    .childless = "\\HasNoChildren",
+				    .levels = LISTING_LEVELS_NONEXISTENT,
+				    .describe = describe_as_named,
+				    .wrote = note_line};
+
+	check_options(o, "%", "a:s|a:s/b|c/d|e:u",
+		      "* LIST (\\Subscribed \\HasChildren) \"/\" a:s\n"
+		      "* LIST (\\NonExistent \\HasChildren) \"/\" c\n"
+		      "* LIST (\\HasNoChildren \\Sent \\Junk) \"/\" e:u\n",
+		      "<a:s><e:u>");
+	/* Several patterns: each name once. */
+	check_options(o, "a|%|a/%", "a|a/b|a/b/c",
+		      "* LIST (\\HasChildren) \"/\" a\n* LIST (\\HasChildren) \"/\" a/b\n",
+		      "<a><a/b>");
+	/* What is left out counts as a child. */
+	o.levels = LISTING_LEVELS_UNTOLD;
+	check_options(o, "*", "a:u|a:u/b:-|c:-|d/e:-",
+		      "* LIST (\\HasChildren \\Sent \\Junk) \"/\" a:u\n", "<a:u>");
+}
+
+static void subscriptions_are_listed(void **state UNUSED)
+{
+	struct listing_options o = {.word = "LIST",
+				    .childless = "\\HasNoChildren",
+				    .levels = LISTING_LEVELS_UNTOLD,
+				    .children_known = true,
+				    .describe = describe_as_named,
+				    .wrote = note_line};
+
+	check_options(o, "%", "a:sc|a:sc/b:s|c/d:s|e:sn",
+		      "* LIST (\\Subscribed \\HasChildren) \"/\" a:sc\n"
+		      "* LIST (\\NonExistent \\Subscribed \\HasNoChildren) \"/\" e:sn\n",
+		      "<a:sc>");
+	o.levels = LISTING_LEVELS_SUBSCRIBED;
+	check_options(
+		o, "%", "a:sc|a:sc/b:s|c/d:s|c/e/f:s",
+		"* LIST (\\Subscribed \\HasChildren) \"/\" a:sc (CHILDINFO (\"SUBSCRIBED\"))\n"
+		"* LIST (\\NonExistent \\HasNoChildren) \"/\" c (CHILDINFO (\"SUBSCRIBED\"))\n",
+		"<a:sc>");
+	check_options(o, "*", "a:s|a:s/b:s",
+		      "* LIST (\\Subscribed \\HasNoChildren) \"/\" a:s\n"
+		      "* LIST (\\Subscribed \\HasNoChildren) \"/\" a:s/b:s\n",
+		      "<a:s><a:s/b:s>");
 }
 
 static void names_are_listed(void **state UNUSED)
@@ -202,6 +289,8 @@ int main(void)
 		cmocka_unit_test(references_are_put_in_front),
 		cmocka_unit_test(a_huge_pattern_fits_nothing),
 		cmocka_unit_test(names_are_listed),
+		cmocka_unit_test(more_is_said_of_names),
+		cmocka_unit_test(subscriptions_are_listed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
