@@ -23,6 +23,7 @@ int commit_begin(struct mailbox *m, struct commit **out, struct us_err *err)
 	us_assert(m->locked);
 	if (!store_is_writable(m->store))
 		return us_fail(err, US_EPERM, "the store was opened for reading only");
+	mailbox_check_hdr(m);
 	c = us_calloc(1, sizeof(*c));
 	c->m = m;
 	c->at = m->view.at;

@@ -42,7 +42,8 @@ struct journal_header {
 	uint32_t releases;
 	uint32_t reserved3;
 	uint64_t unborn_low, unborn_high;
-	char reserved4[3960];
+	uint64_t hdr_tag;
+	char reserved4[3952];
 };
 static_assert(sizeof(struct journal_header) == JOURNAL_PAGE, "doc/FORMATS.md 3.1");
 

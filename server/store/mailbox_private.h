@@ -19,6 +19,8 @@ int mailbox_recover(struct mailbox *m, struct us_err *err);
 int mailbox_repair(struct mailbox *m, struct us_err *err);
 /* Holding the mailbox lock: remove the files of UIDs from low to high, those that there are. False: one is left. */
 bool mailbox_remove_files(struct mailbox *m, uint64_t low, uint64_t high);
+/* Before a commit: is mbox.hdr there and as new as the row? Looked at once a boot and journal; else written again. */
+void mailbox_check_hdr(struct mailbox *m);
 /* Give metad every META op with a serial above the row's. */
 int mailbox_apply_meta(struct mailbox *m, struct us_err *err);
 

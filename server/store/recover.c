@@ -15,6 +15,8 @@
 #include "server/base/io.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
+#include "server/store/folder_private.h"
+#include "server/store/hdr.h"
 #include "server/store/mailbox_private.h"
 #include "server/store/mboxname.h"
 #include "server/store/meta/meta.h"
@@ -244,6 +246,23 @@ static bool is_behind(const struct mailbox *m)
 	uint64_t pending = journal_word(&head->meta_pending);
 
 	return pending > journal_word(&head->meta_applied) || pending > m->row_serial;
+}
+
+/* It is written behind the row, so whoever made the row may have died before. */
+void mailbox_check_hdr(struct mailbox *m)
+{
+	struct journal_header *head = m->view.journal.header;
+	struct pool *pool;
+	struct hdr hdr;
+
+	if (journal_word(&head->hdr_tag) == store_boot_tag(m->store))
+		return;
+	pool = pool_new();
+	if (hdr_read(m->dir, pool, &hdr, NULL) < 0 || hdr.row_version < m->row_version)
+		folder_write_hdr(m->store, m->dir, buf_span(&m->name), &m->view.names,
+				 &m->view.counters);
+	pool_free(&pool);
+	journal_set_word(&head->hdr_tag, store_boot_tag(m->store));
 }
 
 int mailbox_repair(struct mailbox *m, struct us_err *err)

@@ -227,15 +227,6 @@ def expand(part):
     return range(int(low), int(high or low) + 1)
 
 
-def is_unfinished(line, ledger):
-    """Is what reconstruct says of something nobody was told is done? A message file whose record was still to come; the copy of
-    a row, which is written after the row and before the OK."""
-    if re.fullmatch(r"\S+ uid \d+ found - adding", line):
-        return True
-    match = re.fullmatch(r"(\S+): mbox.hdr .*", line)
-    return match and ledger.in_doubt(match[1])
-
-
 class Rig:
     def __init__(self, server, disk, seed, environment=None):
         self.disk, self.random, self.seed = disk, random.Random(seed), seed
@@ -252,6 +243,7 @@ class Rig:
         self.history = Ledger()    # what was seen at every look
         self.store = read_store(self.s.endpoint())
         self.acknowledged = self.cuts = 0
+        self.without_copy = set()    # mailboxes that were just being made
 
     def ledger(self, store):
         """A new one that knows all that is there."""
@@ -298,9 +290,20 @@ class Rig:
         self.s.start()
         self.store = store = read_store(self.s.endpoint())
         faults += store.faults + ledger.check(store) + self.history.observe(store)
-        return faults + [line for line in self.s.tool("reconstruct", "-q", "-G", "-n").stdout.splitlines()
-                         if not is_unfinished(line, ledger)]
+        found = self.s.tool("reconstruct", "-q", "-G", "-n").stdout.splitlines()
+        return faults + [line for line in found if not self.is_unfinished(line, ledger)]
 
+    def is_unfinished(self, line, ledger):
+        """Is what reconstruct says of something nobody was told is done? A message file whose record was still to come; the copy of
+        a row, which is written after the row and before the OK, and made up for by the first commit."""
+        if re.fullmatch(r"\S+ uid \d+ found - adding", line):
+            return True
+        match = re.fullmatch(r"(\S+): mbox.hdr is missing or damaged", line)
+        if not match:
+            return False
+        if ledger.in_doubt(match[1]):
+            self.without_copy.add(match[1])
+        return match[1] in self.without_copy and self.store.mailboxes()[match[1]].number("LAST_UID") == 0
 
     def sweep(self):
         """What lay in stages when the power went goes when the next message comes."""
