@@ -39,8 +39,7 @@ struct journal_header {
 	uint64_t meta_pending;
 	uint64_t meta_applied;
 	uint64_t commits;
-	uint32_t releases;
-	uint32_t reserved3;
+	uint64_t reserved3;
 	uint64_t unborn_low, unborn_high;
 	uint64_t hdr_tag;
 	char reserved4[3952];

@@ -18,11 +18,19 @@ enum lock_mode { LOCK_SHARED, LOCK_EXCLUSIVE };
 int lock_take(int fd, enum lock_mode mode, unsigned wait_ms, struct us_err *err);
 void lock_drop(int fd);
 
-/* The same with a word in memory that all who use this lock share: who waits sleeps on it, and is woken when it is
- * dropped, in the order in which they came. A holder who dies wakes nobody: then it takes some hundredths of a second.
- * `word` NULL: as above. */
-int lock_take_queued(int fd, enum lock_mode mode, unsigned wait_ms, uint32_t *word,
+/* Where those who want the same lock queue up: memory that they share, zero at first. What it holds means nothing once
+ * nobody runs, and carries no ownership: that is the kernel's lock. */
+struct lock_queue {
+	uint32_t releases; /* counts them; who waits sleeps on this word */
+	uint32_t
+		promised_ms; /* until then (CLOCK_MONOTONIC) the lock is for who was woken; 0: for anybody */
+};
+
+/* The same, served in the order of coming: a waiter sleeps, is woken when the lock is dropped, and nobody who comes later
+ * gets in before him, nor does who asks without waiting. A holder who dies wakes nobody: then it takes some hundredths of a
+ * second. `queue` NULL: as above. */
+int lock_take_queued(int fd, enum lock_mode mode, unsigned wait_ms, struct lock_queue *queue,
 		     struct us_err *err);
-void lock_drop_queued(int fd, uint32_t *word);
+void lock_drop_queued(int fd, struct lock_queue *queue);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -122,6 +123,46 @@ int mailbox_refresh_row(struct mailbox *m, struct us_err *err)
 	return rc;
 }
 
+/* ---- the lock's file ----------------------------------------------------------------------------- */
+
+/* Where the words of the queue lie in mbox.lk (doc/FORMATS.md 8). */
+#define QUEUE_OFFSET 8
+
+/* The file is as long as they need, and mapped. Where that cannot be we do without a queue. */
+static void map_queue(struct mailbox *m)
+{
+	const size_t size = QUEUE_OFFSET + sizeof(struct lock_queue);
+	struct stat st;
+	void *map;
+
+	if (fstat(m->lock, &st) < 0 ||
+	    (st.st_size < (off_t)size && ftruncate(m->lock, (off_t)size) < 0))
+		return;
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, m->lock, 0);
+	if (map != MAP_FAILED)
+		m->queue = (void *)((char *)map + QUEUE_OFFSET);
+}
+
+int mailbox_open_lock(struct mailbox *m, struct us_err *err)
+{
+	int rc;
+
+	if (m->lock >= 0)
+		return 0;
+	rc = io_open(NULL, m->dir, LOCK_FILE, O_RDWR | O_CREAT, 0600, &m->lock, err);
+	if (rc == 0)
+		map_queue(m);
+	return rc;
+}
+
+static void close_lock(struct mailbox *m)
+{
+	if (m->queue)
+		munmap((char *)m->queue - QUEUE_OFFSET, QUEUE_OFFSET + sizeof(*m->queue));
+	m->queue = NULL;
+	io_close(&m->lock);
+}
+
 /* ---- the view ---------------------------------------------------------------------------------- */
 
 static int note_index(struct mailbox *m, struct us_err *err)
@@ -210,7 +251,7 @@ static int open_files(struct mailbox *m, struct us_err *err)
 	if (rc == 0)
 		rc = open_view_recovering(m, err);
 	if (rc < 0) {
-		io_close(&m->lock);
+		close_lock(m);
 		io_close(&m->dir);
 	}
 	return rc;
@@ -267,7 +308,7 @@ void mailbox_close(struct mailbox **mailbox)
 	view_close(&m->view);
 	cache_unmap(m);
 	io_close(&m->cache);
-	io_close(&m->lock);
+	close_lock(m);
 	io_close(&m->dir);
 	pool_free(&m->row_pool);
 	buf_free(&m->name);
@@ -276,19 +317,6 @@ void mailbox_close(struct mailbox **mailbox)
 }
 
 /* ---- the writer's lock -------------------------------------------------------------------------- */
-
-int mailbox_open_lock(struct mailbox *m, struct us_err *err)
-{
-	if (m->lock >= 0)
-		return 0;
-	return io_open(NULL, m->dir, LOCK_FILE, O_RDWR | O_CREAT, 0600, &m->lock, err);
-}
-
-/* What those who wait for the lock sleep on, where the journal is mapped. */
-static uint32_t *queue_of(const struct mailbox *m)
-{
-	return m->view.journal.header ? &m->view.journal.header->releases : NULL;
-}
 
 /* Both locks are had: is it still the mailbox of that name, and what did a dead holder leave? */
 static int settle(struct mailbox *m, struct us_err *err)
@@ -312,7 +340,7 @@ int mailbox_lock_in_namespace(struct mailbox *m, struct us_err *err)
 	us_assert(!m->locked);
 	rc = mailbox_open_lock(m, err);
 	if (rc == 0)
-		rc = lock_take_queued(m->lock, LOCK_EXCLUSIVE, m->lock_wait_ms, queue_of(m), err);
+		rc = lock_take_queued(m->lock, LOCK_EXCLUSIVE, m->lock_wait_ms, m->queue, err);
 	if (rc < 0)
 		return us_err_prefix(err, "%s", m->name.data);
 	m->locked = true;
@@ -357,7 +385,7 @@ void mailbox_unlock(struct mailbox *m)
 {
 	if (!m->locked)
 		return;
-	lock_drop_queued(m->lock, queue_of(m));
+	lock_drop_queued(m->lock, m->queue);
 	if (!m->shares_namespace)
 		store_unlock_namespace(&m->namespace_lock);
 	m->locked = m->shares_namespace = false;

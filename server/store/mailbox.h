@@ -20,6 +20,8 @@
 #include "server/store/store.h"
 #include "server/store/view.h"
 
+struct lock_queue;
+
 struct mailbox {
 	struct store *store;
 	struct buf name; /* internal, as it is now */
@@ -32,7 +34,8 @@ struct mailbox {
 	struct view view;
 	dev_t index_dev; /* which mbox.idx the view is of */
 	ino_t index_ino;
-	int lock; /* mbox.lk */
+	int lock;                 /* mbox.lk */
+	struct lock_queue *queue; /* in it, mapped; NULL: it could not be */
 	int namespace_lock;
 	unsigned lock_wait_ms;         /* for mbox.lk; 0: not at all */
 	bool locked, shares_namespace; /* shares: the caller holds the namespace lock himself */
