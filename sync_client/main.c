@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "server/base/conf.h"
+#include "server/base/failpoint.h"
 #include "server/base/log.h"
 #include "server/base/process.h"
 #include "server/session/host.h"
@@ -107,6 +108,7 @@ int main(int argc, char **argv)
 	struct us_err why = US_ERR_INIT;
 	int status;
 
+	failpoint_init();
 	if (options_read(argc, argv, &p.options, &why) < 0) {
 		fprintf(stderr, "sync_client: %s\n%s", why.text, options_usage());
 		return EX_USAGE;

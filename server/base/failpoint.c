@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -38,11 +39,23 @@ static void print_name(const char *name, void *ctx UNUSED)
 	puts(name);
 }
 
+static void map_page(const char *path)
+{
+	void *map;
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	map = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (map != MAP_FAILED && memcmp(map, magic, sizeof(magic)) == 0)
+		page = map;
+}
+
 void failpoint_init(void)
 {
 	const char *path = getenv("US_FAILPOINTS");
-	void *map;
-	int fd;
+	char own[PATH_MAX];
 
 	if (!path)
 		return;
@@ -50,13 +63,11 @@ void failpoint_init(void)
 		failpoint_list(print_name, NULL);
 		exit(0);
 	}
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	map = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	close(fd);
-	if (map != MAP_FAILED && memcmp(map, magic, sizeof(magic)) == 0)
-		page = map;
+	if (path[0] && path[strlen(path) - 1] == '/') {
+		snprintf(own, sizeof(own), "%s%s", path, program_invocation_short_name);
+		path = own;
+	}
+	map_page(path);
 }
 
 void failpoint_list(void (*fn)(const char *name, void *ctx), void *ctx)

@@ -7,7 +7,9 @@
  * A test gives processes a control page, a small file they map shared at start (environment
  * US_FAILPOINTS=<path>), or makes a private one inside itself. It arms one point at a time: a name, an
  * action and how many hits to let pass. Hits are counted over all processes of the page, so a test can
- * first ask which points an operation passes, and then break each of them.
+ * first ask which points an operation passes, and then break each of them. A path that ends in '/' is a
+ * directory with a page for each program, named like it, so that a test can break one program of a server and
+ * not another; a program without one there has none.
  *
  * US_FAILPOINTS=list makes a program print its points, one a line, and exit: failpoint_init() does it.
  *

@@ -94,6 +94,20 @@ def test_an_armed_point_acts_once_after_its_countdown(program, page):
     assert run(program, page, 1).stdout.split() == ["0"]
 
 
+def test_a_page_for_each_program(program, page, tmp_path):
+    """US_FAILPOINTS ends in a slash: each program maps the page of its name, and only that."""
+    own = FailpointPage(tmp_path / "program")
+    page.arm("a.b", "enospc")
+    own.arm("a.b", "eio")
+
+    def said(name):
+        environment = {**os.environ, "US_FAILPOINTS": f"{tmp_path}/"}
+        return subprocess.run([name, "1"], executable=program, env=environment, text=True, capture_output=True).stdout
+    assert said("/somewhere/other") == "0\n"
+    assert said("/somewhere/program") == "5\n"
+    assert own.fired == 1 and page.fired == 0
+
+
 def test_a_name_too_long_is_refused(page):
     with pytest.raises(ValueError):
         page.arm("x" * 64, "kill")
