@@ -317,15 +317,16 @@ static int changed_during_sync(struct us_err *err)
 
 /* ---- a user --------------------------------------------------------------------------------------- */
 
-/* Both sides of a user: 1, 0 if he is not here. */
+/* Both sides of a user: 1, 0 if he has nothing here. Without an INBOX he does not exist, but what he has left below DELETED, or
+ * half renamed, the replica may still have under the name of before. */
 static int look_at_user(struct sync *s, struct span userid, struct pool *pool,
-			struct state_user *here, struct wire_user *there, struct us_err *err)
+			struct state_user *here, struct wire_user *there, bool *exists,
+			struct us_err *err)
 {
 	struct wire_command get = {.kind = WIRE_GET_USER, .u.name = userid};
-	bool exists;
-	int rc = local_user(s->store, userid, s->options.sieve_mailbox, pool, here, &exists, err);
+	int rc = local_user(s->store, userid, s->options.sieve_mailbox, pool, here, exists, err);
 
-	if (rc < 0 || !exists)
+	if (rc < 0 || (!*exists && !here->n_mailboxes))
 		return rc;
 	*there = (struct wire_user){.pool = pool, .state.userid = userid};
 	rc = ask(s, &get, there, err);
@@ -357,14 +358,13 @@ static int user_rounds(struct sync *s, struct span userid, bool *exists, struct 
 
 	*exists = true;
 	for (int round = 0; rc == 0 && round < FOLDERS_MOST_ROUNDS; round++) {
-		rc = look_at_user(s, userid, pool, &here, &there, err);
-		*exists = rc != 0;
+		rc = look_at_user(s, userid, pool, &here, &there, exists, err);
 		if (rc <= 0)
 			return rc;
 		if (round == 0)
 			sync_say(s, "USER %.*s", SPAN_ARG(userid));
-		rc = one_round(s, &here, &there, /* whole_user */ true, err);
-		if (link_is_lost(rc))
+		rc = one_round(s, &here, &there, /* whole_user */ *exists, err);
+		if (link_is_lost(rc) || (rc <= 0 && !*exists))
 			return rc;
 		if (rc <= 0)
 			return rest_of_user(s, &here, &there.state, rc, pool, err);

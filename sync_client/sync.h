@@ -45,7 +45,8 @@ void sync_attach(struct sync *s, struct link *link);
 
 /* Results: 0; US_E codes of the object; those of link_is_lost() when the link is of no more use. */
 
-/* All of a user. *exists (may be NULL): he has an INBOX here; if not, nothing is sent and the result is 0. */
+/* All of a user. *exists (may be NULL): he has an INBOX here; if not, only the mailboxes that he has left here are compared, and
+ * none is removed. */
 int sync_user(struct sync *s, struct span userid, bool *exists, struct us_err *err);
 /* These mailboxes, of any owner; none is removed. */
 int sync_mailboxes(struct sync *s, const struct span *names, size_t n, struct us_err *err);

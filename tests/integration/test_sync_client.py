@@ -350,3 +350,15 @@ def test_a_name_born_on_both_sides_fails_alone(pair):
     with b.csync() as c:
         assert len(c.full_mailbox("user.bob")["RECORD"]) == 2
         assert len(c.full_mailbox("user.bob.Sent")["RECORD"]) == 1
+
+
+def test_a_user_without_inbox_is_compared_by_what_he_has_left(pair):
+    """He was deleted, which renamed his mailboxes; the replica missed that."""
+    a, b = pair()
+    a.do("create user.bob", "create user.bob.Sent")
+    a.append("user.bob", "kept\r\n")
+    a.sync("-u", "bob")
+    a.do("rename user.bob.Sent DELETED.user.bob.Sent.5F000000", "rename user.bob DELETED.user.bob.5F000000")
+    done = a.sync("-u", "bob", check=False)
+    assert done.returncode == 1 and "Does not exist locally bob" in done.stderr
+    assert differences(a, b, ["bob"]) == []
