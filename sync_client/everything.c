@@ -129,7 +129,7 @@ static int gather(struct walk *w, struct us_err *err)
 	if (w->users.n)
 		qsort(w->users.items, w->users.n, sizeof(struct span), compare_spans);
 	if (rc == 0 && !w->how->prefix.len)
-		rc = users_list_removed(store, note_gone_user, w, err);
+		rc = userdata_list_removed(store, 'U', note_gone_user, w, err);
 	if (rc == 0 && !w->how->prefix.len)
 		rc = folder_list(store, SPAN_NULL, note_mailbox, w, err);
 	if (rc == 0 && !w->how->prefix.len)
@@ -137,7 +137,7 @@ static int gather(struct walk *w, struct us_err *err)
 	if (rc == 0 && !w->how->prefix.len)
 		rc = quota_list(store, SPAN_NULL, note_root, w, err);
 	if (rc == 0 && !w->how->prefix.len)
-		rc = quota_list_removed(store, note_gone_root, w, err);
+		rc = userdata_list_removed(store, 'Q', note_gone_root, w, err);
 	return rc;
 }
 

@@ -32,19 +32,6 @@ static int complain(const struct us_err *why)
 	return EXIT_FAILURE;
 }
 
-/* Whoever started us as root gets the service user's mail, not root's. */
-static int become_service_user(const struct program *p, struct us_err *err)
-{
-	struct process_user user;
-	int rc;
-
-	if (geteuid() != 0)
-		return 0;
-	rc = process_user_find(conf_str(p->conf, CONF_cyrus_user),
-			       conf_str(p->conf, CONF_cyrus_group), &user, err);
-	return rc == 0 ? process_become(&user, err) : rc;
-}
-
 static int start(struct program *p, struct us_err *err)
 {
 	const struct options *o = &p->options;
@@ -54,8 +41,9 @@ static int start(struct program *p, struct us_err *err)
 		return rc;
 	conf_open_log(p->conf, "sync_client");
 	rc = process_set_umask(conf_str(p->conf, CONF_umask), err);
-	if (rc == 0)
-		rc = become_service_user(p, err);
+	if (rc == 0) /* whoever started us as root gets the service user's mail, not root's */
+		rc = process_leave_root(conf_str(p->conf, CONF_cyrus_user),
+					conf_str(p->conf, CONF_cyrus_group), err);
 	/* As a DAEMON of master, it is master who has us in the background. */
 	if (rc == 0 && o->mode == MODE_ROLLING && o->background && !getenv("CYRUS_ISDAEMON"))
 		rc = process_detach(&p->detached, err);

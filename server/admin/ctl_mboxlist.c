@@ -19,6 +19,7 @@
 
 #include <jansson.h>
 
+#include "server/admin/json_text.h"
 #include "server/admin/mboxlist.h"
 #include "server/admin/tool.h"
 #include "server/base/io.h"
@@ -95,26 +96,9 @@ static int check_file(const struct tool *t, const struct options *o, struct us_e
 
 /* ---- values as JSON ------------------------------------------------------------------------------ */
 
-/* Names and ACLs are ASCII, but a peer may have sent anything: what is not UTF-8 becomes question marks. */
-static json_t *text_json(struct span s)
-{
-	json_t *text = json_stringn(s.ptr ? s.ptr : "", s.len);
-	char *copy;
-
-	if (text)
-		return text;
-	copy = span_dup(s);
-	for (size_t i = 0; i < s.len; i++)
-		if ((unsigned char)copy[i] >= 0x80)
-			copy[i] = '?';
-	text = json_stringn(copy, s.len);
-	free(copy);
-	return text;
-}
-
 static void put_text(json_t *object, const char *key, struct span value)
 {
-	json_object_set_new(object, key, text_json(value));
+	json_object_set_new(object, key, json_text(value));
 }
 
 static void put_number(json_t *object, const char *key, uint64_t n)
@@ -132,8 +116,8 @@ static json_t *acl_json(struct span acl)
 
 	while (acl_next(&acl, &identifier, &rights)) {
 		char *key = span_dup(identifier);
-		if (json_object_set_new(object, key, text_json(rights)) < 0) /* no UTF-8 */
-			json_object_set_new_nocheck(object, "?", text_json(rights));
+		if (json_object_set_new(object, key, json_text(rights)) < 0) /* no UTF-8 */
+			json_object_set_new_nocheck(object, "?", json_text(rights));
 		free(key);
 	}
 	return object;
@@ -172,7 +156,7 @@ struct dump {
 
 static void print_entry(struct dump *d, struct span name, const struct mailbox_row *row)
 {
-	json_t *key = text_json(name), *object = row_json(name, row);
+	json_t *key = json_text(name), *object = row_json(name, row);
 	char *key_text = json_dumps(key, JSON_ENCODE_ANY);
 	char *text = json_dumps(object, JSON_PRESERVE_ORDER);
 

@@ -12,6 +12,7 @@
 
 #include <jansson.h>
 
+#include "server/admin/json_text.h"
 #include "server/admin/names.h"
 #include "server/admin/tool.h"
 #include "server/base/io.h"
@@ -177,23 +178,6 @@ static void print_lines(struct paths *p, const struct target *t)
 
 /* ---- as JSON -------------------------------------------------------------------------------------- */
 
-/* Mail names are ASCII, but a peer may have sent anything: what is not UTF-8 is shown as replacement characters. */
-static json_t *text_json(struct span s)
-{
-	json_t *text = json_stringn(s.ptr ? s.ptr : "", s.len);
-	char *copy;
-
-	if (text)
-		return text;
-	copy = span_dup(s);
-	for (size_t i = 0; i < s.len; i++)
-		if ((unsigned char)copy[i] >= 0x80)
-			copy[i] = '?';
-	text = json_stringn(copy, s.len);
-	free(copy);
-	return text;
-}
-
 /* The parts behind the owner's name, dots written as dots. */
 static json_t *boxes_json(struct span local)
 {
@@ -204,7 +188,7 @@ static json_t *boxes_json(struct span local)
 		char *copy = span_dup(part);
 		for (char *c = copy; *c; c++)
 			*c = *c == '^' ? '.' : *c;
-		json_array_append_new(boxes, text_json(span_of(copy)));
+		json_array_append_new(boxes, json_text(span_of(copy)));
 		free(copy);
 	}
 	return boxes;
@@ -229,19 +213,19 @@ static json_t *name_json(struct paths *p, const struct target *t)
 	json_t *name = json_object();
 	struct buf userid = BUF_INIT;
 
-	json_object_set_new(name, "intname", text_json(t->name));
+	json_object_set_new(name, "intname", json_text(t->name));
 	if (domain.len)
-		json_object_set_new(name, "domain", text_json(domain));
+		json_object_set_new(name, "domain", json_text(domain));
 	if (mboxname_is_deleted(t->name, deletedprefix)) {
 		json_object_set_new(name, "isdeleted", json_integer(cut_time(&local)));
 		local = span_from(local, strlen(deletedprefix) + 1);
 	}
 	if (mboxname_owner(t->name, deletedprefix, &userid)) {
 		struct span id = buf_span(&userid);
-		json_object_set_new(name, "userid", text_json(id));
+		json_object_set_new(name, "userid", json_text(id));
 		if (domain.len)
 			id.len -= domain.len + 1;
-		json_object_set_new(name, "localpart", text_json(id));
+		json_object_set_new(name, "localpart", json_text(id));
 		(void)span_split(&local, '.', &part); /* "user" */
 		(void)span_split(&local, '.', &part); /* the owner */
 	}

@@ -10,18 +10,6 @@
 #include "server/base/log.h"
 #include "server/base/process.h"
 
-static int leave_root(const struct conf *conf, struct us_err *err)
-{
-	struct process_user user;
-	int rc;
-
-	if (geteuid() != 0)
-		return 0;
-	rc = process_user_find(conf_str(conf, CONF_cyrus_user), conf_str(conf, CONF_cyrus_group),
-			       &user, err);
-	return rc < 0 ? rc : process_become(&user, err);
-}
-
 int tool_begin(struct tool *t, const char *name, const char *conf_path, unsigned parts,
 	       struct us_err *err)
 {
@@ -34,7 +22,8 @@ int tool_begin(struct tool *t, const char *name, const char *conf_path, unsigned
 	if (rc == 0)
 		rc = process_set_umask(conf_str(t->conf, CONF_umask), err);
 	if (rc == 0)
-		rc = leave_root(t->conf, err);
+		rc = process_leave_root(conf_str(t->conf, CONF_cyrus_user),
+					conf_str(t->conf, CONF_cyrus_group), err);
 	if (rc < 0)
 		return rc;
 	conf_open_log(t->conf, name);

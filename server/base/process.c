@@ -54,6 +54,17 @@ int process_become(const struct process_user *user, struct us_err *err)
 	return 0;
 }
 
+int process_leave_root(const char *user, const char *group, struct us_err *err)
+{
+	struct process_user found;
+	int rc;
+
+	if (geteuid() != 0)
+		return 0;
+	rc = process_user_find(user, group, &found, err);
+	return rc < 0 ? rc : process_become(&found, err);
+}
+
 int process_step_down(const struct process_user *user, struct us_err *err)
 {
 	if (initgroups(user->name, user->gid) < 0 || setegid(user->gid) < 0 ||

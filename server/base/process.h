@@ -45,6 +45,8 @@ int process_user_find(const char *user, const char *group, struct process_user *
 /* Become that user for good: groups, real, effective and saved ids; verified. Needs root, effective or
  * saved. */
 int process_become(const struct process_user *user, struct us_err *err);
+/* The two above, of a program that root has started; well, and nothing done, for others. */
+int process_leave_root(const char *user, const char *group, struct us_err *err);
 /* Act as that user while staying able to act as root again: what a root process that works in directories
  * of that user must do, or a link there leads it astray. The user cannot send such a process a signal. */
 int process_step_down(const struct process_user *user, struct us_err *err);

@@ -20,7 +20,7 @@
 
 /* ---- arguments ------------------------------------------------------------------------------------- */
 
-int parse_acl_identifier(struct parse *p, void **args, struct us_err *err)
+static int parse_acl(struct parse *p, bool with_rights, void **args, struct us_err *err)
 {
 	struct args_acl *a = pool_alloc(p->pool, sizeof(*a));
 	int rc;
@@ -29,27 +29,24 @@ int parse_acl_identifier(struct parse *p, void **args, struct us_err *err)
 	a->mailbox = token_astring(&p->s, p->pool);
 	token_space(&p->s);
 	a->identifier = token_astring(&p->s, p->pool);
+	if (with_rights) {
+		token_space(&p->s);
+		a->rights = token_astring(&p->s, p->pool);
+	}
 	rc = parse_end(p, err);
 	if (rc == 0)
 		*args = a;
 	return rc;
 }
 
+int parse_acl_identifier(struct parse *p, void **args, struct us_err *err)
+{
+	return parse_acl(p, /* with_rights */ false, args, err);
+}
+
 int parse_setacl(struct parse *p, void **args, struct us_err *err)
 {
-	struct args_acl *a = pool_alloc(p->pool, sizeof(*a));
-	int rc;
-
-	token_space(&p->s);
-	a->mailbox = token_astring(&p->s, p->pool);
-	token_space(&p->s);
-	a->identifier = token_astring(&p->s, p->pool);
-	token_space(&p->s);
-	a->rights = token_astring(&p->s, p->pool);
-	rc = parse_end(p, err);
-	if (rc == 0)
-		*args = a;
-	return rc;
+	return parse_acl(p, /* with_rights */ true, args, err);
 }
 
 static bool group_exists(struct span name)

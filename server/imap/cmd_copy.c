@@ -29,11 +29,9 @@ int parse_copy(struct parse *p, void **out, struct us_err *err)
 	struct args_copy *args = pool_alloc(p->pool, sizeof(*args));
 	int rc;
 
-	if (!scan_skip(&p->s, ' '))
-		return parse_missing(p, err);
-	args->set = token_sequence_set(&p->s, p->pool);
-	if (p->s.bad)
-		return us_fail(err, US_EPROTO, "Invalid sequence in %s", p->command->shown);
+	rc = parse_sequence_set(p, &args->set, err);
+	if (rc < 0)
+		return rc;
 	token_space(&p->s);
 	args->mailbox = token_astring(&p->s, p->pool);
 	rc = parse_end(p, err);

@@ -13,16 +13,13 @@ struct args_expunge {
 int parse_expunge(struct parse *p, void **out, struct us_err *err)
 {
 	struct args_expunge *args = pool_alloc(p->pool, sizeof(*args));
-	int rc;
+	int rc = 0;
 
 	args->has_set = p->uid;
-	if (p->uid && !scan_skip(&p->s, ' '))
-		return parse_missing(p, err);
 	if (p->uid)
-		args->set = token_sequence_set(&p->s, p->pool);
-	if (p->s.bad)
-		return us_fail(err, US_EPROTO, "Invalid sequence in %s", p->command->shown);
-	rc = parse_end(p, err);
+		rc = parse_sequence_set(p, &args->set, err);
+	if (rc == 0)
+		rc = parse_end(p, err);
 	if (rc == 0)
 		*out = args;
 	return rc;

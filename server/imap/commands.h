@@ -21,6 +21,7 @@
 #include "server/imap/token.h"
 
 struct imap_session;
+struct token_set;
 struct command;
 
 enum command_state {
@@ -84,6 +85,8 @@ const struct command *command_at(size_t i); /* NULL behind the last */
 /* Always US_EPROTO: "Missing required argument to Fetch", "Unexpected extra arguments to Fetch". */
 int parse_missing(const struct parse *p, struct us_err *err);
 int parse_extra(const struct parse *p, struct us_err *err);
+/* SP sequence-set. US_EPROTO: it is missing, or none. */
+int parse_sequence_set(struct parse *p, struct token_set *out, struct us_err *err);
 /* How a parser ends: 0 if all was read and well; else whichever of the two fits. */
 int parse_end(const struct parse *p, struct us_err *err);
 /* The beginning of a word in small letters, for such a text. */

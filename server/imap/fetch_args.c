@@ -280,11 +280,9 @@ int parse_fetch(struct parse *p, void **out, struct us_err *err)
 	struct gathered g = {p, args, NULL, 0};
 	int rc;
 
-	if (!scan_skip(&p->s, ' '))
-		return parse_missing(p, err);
-	args->set = token_sequence_set(&p->s, p->pool);
-	if (p->s.bad)
-		return us_fail(err, US_EPROTO, "Invalid sequence in %s", p->command->shown);
+	rc = parse_sequence_set(p, &args->set, err);
+	if (rc < 0)
+		return rc;
 	if (!scan_skip(&p->s, ' '))
 		return parse_missing(p, err);
 	rc = parse_items(&g, err);

@@ -13,6 +13,14 @@ int parse_extra(const struct parse *p, struct us_err *err)
 	return us_fail(err, US_EPROTO, "Unexpected extra arguments to %s", p->command->shown);
 }
 
+int parse_sequence_set(struct parse *p, struct token_set *out, struct us_err *err)
+{
+	if (!scan_skip(&p->s, ' '))
+		return parse_missing(p, err);
+	*out = token_sequence_set(&p->s, p->pool);
+	return p->s.bad ? us_fail(err, US_EPROTO, "Invalid sequence in %s", p->command->shown) : 0;
+}
+
 int parse_end(const struct parse *p, struct us_err *err)
 {
 	if (p->s.bad)

@@ -146,14 +146,8 @@ static void look_around(struct starting *s)
 
 static int drop_privileges(const struct starting *s, struct us_err *err)
 {
-	struct process_user user;
-	int rc;
-
-	if (geteuid() != 0)
-		return 0;
-	rc = process_user_find(conf_str(s->env.conf, CONF_cyrus_user),
-			       conf_str(s->env.conf, CONF_cyrus_group), &user, err);
-	return rc < 0 ? rc : process_become(&user, err);
+	return process_leave_root(conf_str(s->env.conf, CONF_cyrus_user),
+				  conf_str(s->env.conf, CONF_cyrus_group), err);
 }
 
 static int open_host(struct starting *s, struct us_err *err)

@@ -127,30 +127,6 @@ int quota_remove(struct store *store, struct span root, struct us_err *err)
 	return rc;
 }
 
-struct removed_lister {
-	int (*fn)(void *ctx, struct span root, struct us_err *err);
-	void *ctx;
-	struct us_err *err;
-};
-
-static int list_removed(void *ctx, struct span key, struct span payload UNUSED,
-			const struct meta_stamp *stamp UNUSED)
-{
-	struct removed_lister *l = ctx;
-
-	return l->fn(l->ctx, span_from(key, 1), l->err);
-}
-
-int quota_list_removed(struct store *store,
-		       int (*fn)(void *ctx, struct span root, struct us_err *err), void *ctx,
-		       struct us_err *err)
-{
-	struct removed_lister l = {fn, ctx, err};
-
-	return meta_range_prefix(store_meta(store), META_TOMBSTONES, SPAN_LIT("Q"),
-				 META_NO_PAYLOADS, list_removed, &l, err);
-}
-
 int quota_root_of(struct store *store, struct span name, struct buf *root, struct us_err *err)
 {
 	struct state_quota row;

@@ -28,11 +28,6 @@ int quota_root_of(struct store *store, struct span name, struct buf *root, struc
 int quota_list(struct store *store, struct span prefix,
 	       int (*fn)(void *ctx, const struct state_quota *quota, struct us_err *err), void *ctx,
 	       struct us_err *err);
-/* Every root a tombstone knows, even one that is there again. */
-int quota_list_removed(struct store *store,
-		       int (*fn)(void *ctx, struct span root, struct us_err *err), void *ctx,
-		       struct us_err *err);
-
 /* In the units of limits: KiB (rounded down), messages, KiB, mailboxes. */
 struct quota_usage {
 	uint64_t used[STATE_RESOURCES];

@@ -389,7 +389,7 @@ int users_list(struct store *store, int (*fn)(void *ctx, struct span userid, str
 }
 
 struct removed_lister {
-	int (*fn)(void *ctx, struct span userid, struct us_err *err);
+	int (*fn)(void *ctx, struct span id, struct us_err *err);
 	void *ctx;
 	struct us_err *err;
 };
@@ -402,12 +402,12 @@ static int list_removed(void *ctx, struct span key, struct span payload UNUSED,
 	return l->fn(l->ctx, span_from(key, 1), l->err);
 }
 
-int users_list_removed(struct store *store,
-		       int (*fn)(void *ctx, struct span userid, struct us_err *err), void *ctx,
-		       struct us_err *err)
+int userdata_list_removed(struct store *store, char kind,
+			  int (*fn)(void *ctx, struct span id, struct us_err *err), void *ctx,
+			  struct us_err *err)
 {
 	struct removed_lister l = {fn, ctx, err};
 
-	return meta_range_prefix(store_meta(store), META_TOMBSTONES, SPAN_LIT("U"),
+	return meta_range_prefix(store_meta(store), META_TOMBSTONES, span_make(&kind, 1),
 				 META_NO_PAYLOADS, list_removed, &l, err);
 }

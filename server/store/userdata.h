@@ -35,10 +35,11 @@ int user_remove(struct store *store, struct span userid, enum folder_delete_mode
 int user_tombstone(struct store *store, struct span userid, struct tombstone_row *out,
 		   struct us_err *err);
 
-/* Every user a tombstone knows, even one who is here again. */
-int users_list_removed(struct store *store,
-		       int (*fn)(void *ctx, struct span userid, struct us_err *err), void *ctx,
-		       struct us_err *err);
+/* Every user ('U') or quota root ('Q') that a tombstone knows, even one that is here again. fn: 0 go on, else stop with
+ * that. */
+int userdata_list_removed(struct store *store, char kind,
+			  int (*fn)(void *ctx, struct span id, struct us_err *err), void *ctx,
+			  struct us_err *err);
 
 /* Tell every user there is: fn gets the external user id. */
 int users_list(struct store *store, int (*fn)(void *ctx, struct span userid, struct us_err *err),

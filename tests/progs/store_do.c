@@ -635,17 +635,6 @@ static int do_lines(struct store *store)
 	return status;
 }
 
-static int become(const char *user, struct us_err *err)
-{
-	struct process_user who;
-	int rc;
-
-	if (geteuid() != 0)
-		return 0;
-	rc = process_user_find(user, NULL, &who, err);
-	return rc < 0 ? rc : process_become(&who, err);
-}
-
 int main(int argc, char **argv)
 {
 	const char *path = NULL, *user = NULL;
@@ -665,7 +654,7 @@ int main(int argc, char **argv)
 	}
 	rc = conf_load(path, "store_do", &conf, &err);
 	if (rc == 0)
-		rc = become(user ? user : conf_str(conf, CONF_cyrus_user), &err);
+		rc = process_leave_root(user ? user : conf_str(conf, CONF_cyrus_user), NULL, &err);
 	if (rc < 0)
 		us_fatal(us_err_exit(rc), "%s", err.text);
 	conf_open_log(conf, "store_do");

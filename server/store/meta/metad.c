@@ -69,18 +69,6 @@ static int read_options(struct metad *m, int argc, char **argv)
 	return optind < argc ? usage() : 0;
 }
 
-static int become_service_user(const struct conf *conf, struct us_err *err)
-{
-	struct process_user user;
-	int rc;
-
-	if (geteuid() != 0)
-		return 0;
-	rc = process_user_find(conf_str(conf, CONF_cyrus_user), conf_str(conf, CONF_cyrus_group),
-			       &user, err);
-	return rc < 0 ? rc : process_become(&user, err);
-}
-
 /* Every client is a descriptor. */
 static size_t raise_descriptors(void)
 {
@@ -102,7 +90,8 @@ static int initialise(struct metad *m, struct us_err *err)
 	if (rc == 0)
 		rc = process_set_umask(conf_str(m->conf, CONF_umask), err);
 	if (rc == 0)
-		rc = become_service_user(m->conf, err);
+		rc = process_leave_root(conf_str(m->conf, CONF_cyrus_user),
+					conf_str(m->conf, CONF_cyrus_group), err);
 	if (rc < 0)
 		return rc;
 	conf_open_log(m->conf, PROGRAM);

@@ -41,17 +41,6 @@ static struct mime_part *recall_part(const struct mime_tree *tree, const struct 
 	return part;
 }
 
-static void add_child(struct mime_part *parent, struct mime_part *part)
-{
-	part->parent = parent;
-	if (parent->last_child)
-		parent->last_child->next = part;
-	else
-		parent->first_child = part;
-	parent->last_child = part;
-	parent->n_children++;
-}
-
 struct mime_tree *mime_recall(struct span message, const struct mime_table *table,
 			      struct pool *pool)
 {
@@ -71,7 +60,7 @@ struct mime_tree *mime_recall(struct span message, const struct mime_table *tabl
 		while (parent && ends[parent->index] <= i)
 			parent = parent->parent;
 		if (parent)
-			add_child(parent, part);
+			mime_part_adopt(parent, part);
 		tree->parts[tree->n_parts++] = part;
 		if (e.next > i + 1)
 			parent = part;

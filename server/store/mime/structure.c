@@ -49,6 +49,17 @@ struct scanner {
 
 /* ---- parts ------------------------------------------------------------------------------------- */
 
+void mime_part_adopt(struct mime_part *parent, struct mime_part *part)
+{
+	part->parent = parent;
+	if (parent->last_child)
+		parent->last_child->next = part;
+	else
+		parent->first_child = part;
+	parent->last_child = part;
+	parent->n_children++;
+}
+
 static void append_part(struct scanner *s, struct mime_part *part)
 {
 	struct mime_tree *tree = s->tree;
@@ -70,16 +81,9 @@ static struct mime_part *new_part(struct scanner *s, struct mime_part *parent)
 	struct mime_part *part = pool_alloc(s->pool, sizeof(*part));
 
 	append_part(s, part);
-	part->parent = parent;
 	part->header_offset = part->body_offset = s->at;
-	if (!parent)
-		return part;
-	if (parent->last_child)
-		parent->last_child->next = part;
-	else
-		parent->first_child = part;
-	parent->last_child = part;
-	parent->n_children++;
+	if (parent)
+		mime_part_adopt(parent, part);
 	return part;
 }
 

@@ -114,6 +114,8 @@ struct mime_tree {
 struct mime_tree *mime_scan(struct span message, const struct mime_limits *limits,
 			    struct pool *pool);
 
+/* Put a part behind the last child of another. */
+void mime_part_adopt(struct mime_part *parent, struct mime_part *part);
 struct span mime_part_header(const struct mime_tree *tree, const struct mime_part *part);
 struct span mime_part_body(const struct mime_tree *tree, const struct mime_part *part);
 /* The value of a parameter, any case; SPAN_NULL if there is none. */
