@@ -1,9 +1,7 @@
 /* test_stream_deflate.c - compression on a stream, against itself and against zlib used by hand. */
-#include "tests/unit/test.h"
+#include "tests/unit/base/lines.h"
 
 #include <zlib.h>
-
-#include "server/base/stream.h"
 
 static const struct stream_config impatient = {.read_timeout_ms = 0,
 					       .write_timeout_ms = 1000,
@@ -23,25 +21,6 @@ static void free_pair(struct stream *end[2])
 {
 	stream_free(&end[0]);
 	stream_free(&end[1]);
-}
-
-static void expect_line(struct stream *s, const char *text)
-{
-	struct buf line = BUF_INIT;
-	struct us_err err = US_ERR_INIT;
-
-	if (stream_line(s, 1000, &line, &err) != 1)
-		fail_msg("no line: %s", err.text);
-	assert_string_equal(line.data, text);
-	buf_free(&line);
-}
-
-static void send_line(struct stream *s, const char *text)
-{
-	struct us_err err;
-
-	stream_printf(s, "%s\r\n", text);
-	assert_ok(stream_flush(s, &err), &err);
 }
 
 static void each_flush_can_be_read_at_once(void **state UNUSED)

@@ -1,12 +1,11 @@
 /* test_stream_tls.c - TLS between two streams, and against clients that are not what they should be. */
-#include "tests/unit/test.h"
+#include "tests/unit/base/lines.h"
 
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "server/base/stream.h"
 #include "server/base/tls.h"
 #include "tests/unit/certs.h"
 
@@ -111,25 +110,6 @@ static void free_sides(struct side *client, struct side *server)
 {
 	stream_free(&client->s);
 	stream_free(&server->s);
-}
-
-static void expect_line(struct stream *s, const char *text)
-{
-	struct buf line = BUF_INIT;
-	struct us_err err = US_ERR_INIT;
-
-	if (stream_line(s, 1000, &line, &err) != 1)
-		fail_msg("no line: %s", err.text);
-	assert_string_equal(line.data, text);
-	buf_free(&line);
-}
-
-static void send_line(struct stream *s, const char *text)
-{
-	struct us_err err;
-
-	stream_printf(s, "%s\r\n", text);
-	assert_ok(stream_flush(s, &err), &err);
 }
 
 static void tls_carries_lines(void **state UNUSED)

@@ -438,4 +438,58 @@ static inline void heal_by_journal(const struct pieces *journal, bool hurt[MOST_
 				hurt[uid] = false;
 }
 
+/* ---- all of it, for a group of tests -------------------------------------------------------------- */
+
+struct bench {
+	struct rig rig;
+	struct image image;
+	struct lines good;
+	struct pieces journal, index, annots;
+	struct storeid id;
+	uint64_t epoch;
+	struct buf told; /* what the code under test says, for those that ask */
+};
+
+static inline int bench_make(void **state)
+{
+	struct bench *b = us_calloc(1, sizeof(*b));
+	struct mailbox *m;
+
+	rig_new(&b->rig);
+	make_bob(&b->rig);
+	lines_of_mailbox(&b->rig, &b->good);
+	image_take(&b->rig, &b->image);
+	pieces_of_journal(image_find(&b->image, "mbox.jnl."), &b->good, &b->journal);
+	pieces_of_index(image_find(&b->image, "mbox.idx"), &b->index);
+	pieces_of_annots(image_find(&b->image, "mbox.ann."), &b->annots);
+	m = rig_mailbox(&b->rig, BOB);
+	b->id = m->row.storeid;
+	b->epoch = partition_epoch(m->partition);
+	mailbox_close(&m);
+	buf_init(&b->told, 0);
+	*state = b;
+	return 0;
+}
+
+static inline int bench_drop(void **state)
+{
+	struct bench *b = *state;
+
+	free_lines(&b->good);
+	image_free(&b->image);
+	buf_free(&b->told);
+	rig_free(&b->rig);
+	free(b);
+	return 0;
+}
+
+static inline void expect_same_line(const struct lines *good, const struct lines *now, unsigned uid,
+				    const char *what, size_t from, size_t to)
+{
+	if (!same_line(good, now, uid))
+		fail_msg("%s damaged %zu..%zu: uid %u was\n%s\nand is\n%s", what, from, to, uid,
+			 good->of[uid] ? good->of[uid] : "(none)",
+			 now->of[uid] ? now->of[uid] : "(none)");
+}
+
 #endif

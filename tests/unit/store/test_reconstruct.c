@@ -18,47 +18,11 @@
 #include "server/store/quota.h"
 #include "server/store/reconstruct.h"
 
-struct bench {
-	struct rig rig;
-	struct image image;
-	struct lines good;
-	struct pieces journal, index, annots;
-	struct buf told;
-};
-
 static void note(void *ctx, const char *line)
 {
 	struct bench *b = ctx;
 
 	buf_printf(&b->told, "%s\n", line);
-}
-
-static int setup(void **state)
-{
-	struct bench *b = us_calloc(1, sizeof(*b));
-
-	rig_new(&b->rig);
-	make_bob(&b->rig);
-	lines_of_mailbox(&b->rig, &b->good);
-	image_take(&b->rig, &b->image);
-	pieces_of_journal(image_find(&b->image, "mbox.jnl."), &b->good, &b->journal);
-	pieces_of_index(image_find(&b->image, "mbox.idx"), &b->index);
-	pieces_of_annots(image_find(&b->image, "mbox.ann."), &b->annots);
-	buf_init(&b->told, 0);
-	*state = b;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct bench *b = *state;
-
-	free_lines(&b->good);
-	image_free(&b->image);
-	buf_free(&b->told);
-	rig_free(&b->rig);
-	free(b);
-	return 0;
 }
 
 static int restore(void **state)
@@ -116,10 +80,8 @@ static void check(struct bench *b, const bool *hurt, const char *what, size_t fr
 	assert_true(now.counters.last_uid >= b->good.counters.last_uid);
 	assert_true(now.highestmodseq >= b->good.highestmodseq);
 	for (unsigned uid = 0; uid < MOST_UID; uid++) {
-		if (!hurt[uid] && !same_line(&b->good, &now, uid))
-			fail_msg("%s damaged %zu..%zu: uid %u was\n%s\nand is\n%s", what, from, to,
-				 uid, b->good.of[uid] ? b->good.of[uid] : "(none)",
-				 now.of[uid] ? now.of[uid] : "(none)");
+		if (!hurt[uid])
+			expect_same_line(&b->good, &now, uid, what, from, to);
 		if (now.of[uid] && b->good.of[uid])
 			assert_true(guid_eq(&now.guid[uid], &b->good.guid[uid]));
 		if (b->good.of[uid] && b->good.live[uid] && has_message_file(&b->image, uid))
@@ -727,5 +689,5 @@ int main(void)
 		TEST(heavy_use_leaves_nothing_to_find),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, bench_make, bench_drop);
 }

@@ -3,46 +3,6 @@
 
 #include "server/store/store.h"
 
-struct bench {
-	struct rig rig;
-	struct image image;
-	struct lines good;
-	struct pieces journal, index, annots;
-	struct storeid id;
-	uint64_t epoch;
-};
-
-static int setup(void **state)
-{
-	struct bench *b = us_calloc(1, sizeof(*b));
-	struct mailbox *m;
-
-	rig_new(&b->rig);
-	make_bob(&b->rig);
-	lines_of_mailbox(&b->rig, &b->good);
-	image_take(&b->rig, &b->image);
-	pieces_of_journal(image_find(&b->image, "mbox.jnl."), &b->good, &b->journal);
-	pieces_of_index(image_find(&b->image, "mbox.idx"), &b->index);
-	pieces_of_annots(image_find(&b->image, "mbox.ann."), &b->annots);
-	m = rig_mailbox(&b->rig, BOB);
-	b->id = m->row.storeid;
-	b->epoch = partition_epoch(m->partition);
-	mailbox_close(&m);
-	*state = b;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct bench *b = *state;
-
-	free_lines(&b->good);
-	image_free(&b->image);
-	rig_free(&b->rig);
-	free(b);
-	return 0;
-}
-
 static void salvage(struct bench *b, struct salvage *s, struct lines *l)
 {
 	struct salvage_place place = {b->image.dir, &b->id, store_boot_tag(b->rig.store), b->epoch,
@@ -57,10 +17,8 @@ static void check(const struct bench *b, const struct lines *found, const bool *
 		  const char *what, size_t from, size_t to)
 {
 	for (unsigned uid = 0; uid < MOST_UID; uid++)
-		if (!(hurt && hurt[uid]) && !same_line(&b->good, found, uid))
-			fail_msg("%s damaged %zu..%zu: uid %u was\n%s\nand is\n%s", what, from, to,
-				 uid, b->good.of[uid] ? b->good.of[uid] : "(none)",
-				 found->of[uid] ? found->of[uid] : "(none)");
+		if (!(hurt && hurt[uid]))
+			expect_same_line(&b->good, found, uid, what, from, to);
 }
 
 static void the_whole_mailbox_is_read_as_it_is(void **state)
@@ -217,5 +175,5 @@ int main(void)
 		cmocka_unit_test(damage_to_the_annotations_costs_the_messages_it_hits),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, bench_make, bench_drop);
 }

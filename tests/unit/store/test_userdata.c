@@ -145,11 +145,11 @@ static void a_removed_root_is_remembered(void **state)
 	assert_ok(quota_remove(rig->store, SPAN_LIT("user.bob"), &err), &err);
 	assert_string_equal(rig->heard.data, "QUOTA user.bob\n");
 	assert_int_equal(quota_remove(rig->store, SPAN_LIT("user.bob"), &err), US_ENOENT);
-	assert_ok(quota_list_removed(rig->store, count_roots, &gone, &err), &err);
+	assert_ok(userdata_list_removed(rig->store, 'Q', count_roots, &gone, &err), &err);
 	assert_string_equal(gone.data, "user.bob ");
 	set_quota(rig, "user.bob", 12, -1, -1);
 	buf_clear(&gone);
-	assert_ok(quota_list_removed(rig->store, count_roots, &gone, &err), &err);
+	assert_ok(userdata_list_removed(rig->store, 'Q', count_roots, &gone, &err), &err);
 	assert_string_equal(gone.data, "");
 	buf_free(&root);
 	buf_free(&gone);
@@ -324,7 +324,7 @@ static void a_removed_user_leaves_nothing_but_a_tombstone(void **state)
 	assert_int_equal(quota_get(rig->store, SPAN_LIT("user.bob"), &q, &err), 0);
 	assert_int_equal(user_tombstone(rig->store, SPAN_LIT("bob"), &t, &err), 1);
 	assert_true(t.time > 0);
-	assert_ok(users_list_removed(rig->store, count_roots, &gone, &err), &err);
+	assert_ok(userdata_list_removed(rig->store, 'U', count_roots, &gone, &err), &err);
 	assert_string_equal(gone.data, "bob ");
 	buf_clear(&gone);
 	assert_ok(users_list(rig->store, count_roots, &gone, &err), &err);
