@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Fails when mandoc warns about a manual page, or when a key of conf_options.def does not show in imapd.conf(5).
+"""Fails when mandoc warns about a manual page, when a key of conf_options.def does not show in imapd.conf(5), or when a program
+that is installed has no page.
 
 Run in the build tree, where imapd.conf(5) was made."""
 import glob
@@ -22,6 +23,16 @@ def missing_keys(top):
     return len(keys), [key for key in keys if key not in shown]
 
 
+def programs_without_page(top):
+    programs, pages = set(), set()
+    for path in glob.glob(os.path.join(top, "**/build.am"), recursive=True):
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        programs |= {os.path.basename(p) for p in re.findall(r"^(?:bin|sbin|libexec)_PROGRAMS \+= (\S+)", text, re.M)}
+        pages |= set(re.findall(r"^dist_man_MANS \+= doc/man/(\w+)\.[18]", text, re.M))
+    return programs ^ pages
+
+
 def main(top):
     if not shutil.which("mandoc"):
         print("mandoc is not installed")
@@ -31,8 +42,11 @@ def main(top):
     n_keys, missing = missing_keys(top)
     for key in missing:
         print(f"{BUILT}: {key} is missing")
+    pageless = programs_without_page(top)
+    for name in sorted(pageless):
+        print(f"{name} has no manual page, or the page no program")
     print(f"{len(pages)} pages, {n_keys} keys")
-    return int(lint.returncode != 0 or bool(missing) or not n_keys)
+    return int(lint.returncode != 0 or bool(missing or pageless) or not n_keys)
 
 
 if __name__ == "__main__":

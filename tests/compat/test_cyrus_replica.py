@@ -5,7 +5,7 @@ import time
 import pytest
 
 from lib.places import wait_until
-from lib.site import Site, differences
+from lib.site import Site, bob, differences, follows
 
 
 @pytest.fixture
@@ -26,19 +26,6 @@ def pair(roots, cyrus_peer):
 
 def users(a, *names):
     a.do(*(f"create user.{name} {name} lrswipkxtecdan" for name in names))
-
-
-def bob(a):
-    users(a, "bob")
-    a.do("create user.bob.Sent bob lrswipkxtecdan")
-    a.append("user.bob", "Subject: one\r\n\r\nbody\r\n", "\\Seen", "$Work")
-    a.append("user.bob", "Subject: two\r\n\r\nbody\r\n")
-
-
-def follows(a, b, said, names=("bob",), shared=(), mode=("-u", "bob")):
-    assert a.said(*mode) == said
-    assert differences(a, b, names, shared) == []
-    assert [line for line in a.said(*mode) if not line.startswith("USER ")] == []
 
 
 def test_a_user_comes_over_and_a_second_run_says_only_his_name(pair):

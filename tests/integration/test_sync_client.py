@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from lib import places
-from lib.site import Site, differences
+from lib.site import Site, bob, differences, follows
 
 
 @pytest.fixture
@@ -24,19 +24,6 @@ def pair(roots):
     yield make
     for site in reversed(made):
         site.__exit__(None)
-
-
-def bob(a):
-    a.do("create user.bob bob lrswipkxtecdan", "create user.bob.Sent bob lrswipkxtecdan")
-    a.append("user.bob", "Subject: one\r\n\r\nbody\r\n", "\\Seen", "$Work")
-    a.append("user.bob", "Subject: two\r\n\r\nbody\r\n")
-
-
-def follows(a, b, said, users=("bob",), shared=(), mode=("-u", "bob")):
-    """The mode brings all over and says so; then nothing is left to say but the user's name."""
-    assert a.said(*mode) == said
-    assert differences(a, b, users, shared) == []
-    assert [line for line in a.said(*mode) if not line.startswith("USER ")] == []
 
 
 def test_a_user_comes_over_and_a_second_run_says_only_his_name(pair):

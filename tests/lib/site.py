@@ -197,3 +197,17 @@ def read(site, users, shared=()):
 
 def differences(a, b, users, shared=(), deleted=True):
     return checker.compare(read(a, users, shared), read(b, users, shared), deleted)
+
+
+def bob(a):
+    """Somebody with two mailboxes and two messages."""
+    a.do("create user.bob bob lrswipkxtecdan", "create user.bob.Sent bob lrswipkxtecdan")
+    a.append("user.bob", "Subject: one\r\n\r\nbody\r\n", "\\Seen", "$Work")
+    a.append("user.bob", "Subject: two\r\n\r\nbody\r\n")
+
+
+def follows(a, b, said, users=("bob",), shared=(), mode=("-u", "bob")):
+    """The mode brings all over and says so; then nothing is left to say but the user's name."""
+    assert a.said(*mode) == said
+    assert differences(a, b, users, shared) == []
+    assert [line for line in a.said(*mode) if not line.startswith("USER ")] == []
