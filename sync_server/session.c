@@ -19,6 +19,7 @@
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/csync/csync.h"
+#include "server/session/proc_note.h"
 #include "server/session/telemetry.h"
 #include "sync_server/auth.h"
 #include "sync_server/session_private.h"
@@ -232,6 +233,7 @@ void session_logged_in(struct session *s, const struct identity *identity)
 	s->identity = identity;
 	s->identity_is_admin = identity->admin;
 	log_context("user", identity->user);
+	proc_note_user(s->note, identity->user);
 	telemetry_begin(s->host, span_of(identity->user), s->id, s->stream);
 	if (!s->identity_is_admin)
 		return;
@@ -308,6 +310,7 @@ int session_serve(const struct service_env *env, const struct service_conn *conn
 {
 	struct session s = {.host = env->host,
 			    .stop = conn->stop,
+			    .note = conn->note,
 			    .force = force,
 			    .args = {BUF_INIT, BUF_INIT}};
 	struct us_err err = US_ERR_INIT;

@@ -16,6 +16,7 @@ struct session {
 	const volatile sig_atomic_t *stop;
 	struct stream *stream;
 	struct sasl_srv *sasl;
+	struct proc_note *note;
 	struct dlist_lexer lexer;
 	struct csync *csync;             /* for an administrator */
 	const struct identity *identity; /* NULL: not logged in */

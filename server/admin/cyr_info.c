@@ -17,9 +17,9 @@
 #include "server/base/buf.h"
 #include "server/base/conf_value.h"
 #include "server/base/cyrusconf.h"
-#include "server/base/io.h"
 #include "server/base/mem.h"
 #include "server/base/pool.h"
+#include "server/session/proc_note.h"
 
 #define USAGE_STATUS 255 /* as Cyrus's tool has it */
 
@@ -234,39 +234,27 @@ static int do_conf_lint(struct info *info, struct us_err *err)
 
 /* ---- processes --------------------------------------------------------------------------------- */
 
-/* proc/<pid>: service, client, user, mailbox and command, with TABs between them. */
 static void print_process(int dir, const char *pid)
 {
-	struct buf text = BUF_INIT;
-	struct span file, rest = SPAN_NULL, word;
+	struct buf note = BUF_INIT;
+	struct span rest, word;
 
-	if (io_read_file(dir, pid, 65536, &text, NULL) < 0) {
-		buf_free(&text); /* it is gone */
-		return;
+	if (proc_note_read(dir, pid, &note)) {
+		rest = buf_span(&note);
+		printf("%s", pid);
+		for (int i = 0; i < 5; i++) {
+			if (!span_split(&rest, '\t', &word))
+				word = SPAN_LIT("");
+			printf(" %.*s", SPAN_ARG(word));
+		}
+		putchar('\n');
 	}
-	file = buf_span(&text);
-	(void)span_split(&file, '\n', &rest);
-	printf("%s", pid);
-	for (int i = 0; i < 5; i++) {
-		if (!span_split(&rest, '\t', &word))
-			word = SPAN_LIT("");
-		printf(" %.*s", SPAN_ARG(word));
-	}
-	putchar('\n');
-	buf_free(&text);
-}
-
-static char *proc_path(const struct conf *conf)
-{
-	const char *path = conf_str(conf, CONF_proc_path);
-
-	return path ? us_strdup(path)
-		    : us_asprintf("%s/proc", conf_str(conf, CONF_configdirectory));
+	buf_free(&note);
 }
 
 static int do_proc(struct info *info, struct us_err *err UNUSED)
 {
-	char *path = proc_path(info->tool.conf);
+	char *path = proc_note_dir(info->tool.conf);
 	DIR *d = opendir(path);
 	struct dirent *entry;
 	uint64_t pid;

@@ -5,11 +5,13 @@
 #include "server/imap/expunge.h"
 #include "server/imap/selected.h"
 #include "server/imap/session.h"
+#include "server/session/proc_note.h"
 
 static void leave(struct imap_session *s)
 {
 	selected_close(&s->selected);
 	log_context("mailbox", NULL);
+	proc_note_mailbox(s->conn->note, SPAN_NULL);
 }
 
 int run_close(struct imap_session *s, const void *args UNUSED, struct us_err *err)

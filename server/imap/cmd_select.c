@@ -10,6 +10,7 @@
 #include "server/imap/selected.h"
 #include "server/imap/session.h"
 #include "server/imap/token.h"
+#include "server/session/proc_note.h"
 #include "server/store/quota.h"
 
 /* No parameters (RFC 4466): what they would ask for is not here. */
@@ -116,6 +117,7 @@ static int open_mailbox(struct imap_session *s, const struct args_select *a, boo
 	if (s->selected) {
 		selected_close(&s->selected);
 		log_context("mailbox", NULL);
+		proc_note_mailbox(s->conn->note, SPAN_NULL);
 		reply_untagged(s->out, "OK [CLOSED] Ok");
 	}
 	rc = access_lookup(s, a->mailbox, ACL_READ, &access, err);
@@ -126,6 +128,7 @@ static int open_mailbox(struct imap_session *s, const struct args_select *a, boo
 	warn_of_quota(s, s->selected);
 	tell_state(s, s->selected);
 	log_context("mailbox", s->selected->mailbox->name.data);
+	proc_note_mailbox(s->conn->note, buf_span(&s->selected->mailbox->name));
 	return imap_ok(s, "[READ-%s] Completed", s->selected->read_only ? "ONLY" : "WRITE");
 }
 

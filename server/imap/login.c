@@ -16,6 +16,7 @@
 #include "server/session/autocreate.h"
 #include "server/session/groups.h"
 #include "server/session/notice.h"
+#include "server/session/proc_note.h"
 #include "server/session/telemetry.h"
 #include "server/store/annotations.h"
 
@@ -174,6 +175,7 @@ int login_accept(struct imap_session *s, const char *text, struct us_err *err)
 	log_context("user", who->user);
 	log_login(s);
 	stream_set_secret(s->out, false);
+	proc_note_user(s->conn->note, who->user);
 	telemetry_begin(s->host, span_of(who->user), s->id, s->out);
 	make_inbox(s);
 	return answer_success(s, text);

@@ -7,6 +7,7 @@
 
 #include "server/base/log.h"
 #include "server/lmtp/session_private.h"
+#include "server/session/proc_note.h"
 #include "server/session/sasl_exchange.h"
 #include "server/session/telemetry.h"
 
@@ -20,6 +21,7 @@ static void log_in(struct lmtp_session *s)
 	s->identity = who;
 	log_context("user", who->user);
 	stream_set_secret(s->stream, false);
+	proc_note_user(s->conn->note, who->user);
 	telemetry_begin(s->host, span_of(who->user), s->id, s->stream);
 	snprintf(text, sizeof(text), "login: [%s] %s %s%s User logged in", s->conn->remote.host,
 		 who->user, sasl_srv_mech(s->sasl), s->tls ? "+TLS" : "");

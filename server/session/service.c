@@ -17,6 +17,7 @@
 #include "server/base/process.h"
 #include "server/base/span.h"
 #include "server/session/host.h"
+#include "server/session/proc_note.h"
 #include "server/session/service_private.h"
 
 #define DEBUGGER_VERBOSE 30 /* CYRUS_VERBOSE above this: */
@@ -202,6 +203,7 @@ static int serve(const struct starting *s)
 
 	if (s->env.alone)
 		return service_serve(s->service, &s->env, STDIN_FILENO, STDOUT_FILENO);
+	proc_note_clean(s->env.conf, 0);
 	status = service_accept_loop(s->service, &s->env, s->program);
 	service_end(s->service, &s->env);
 	return status;

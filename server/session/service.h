@@ -35,6 +35,7 @@
 
 struct conf;
 struct host;
+struct proc_note;
 
 /* What a service is told about itself; lives as long as the process, read only. */
 struct service_env {
@@ -64,6 +65,8 @@ struct service_conn {
 	uid_t peer_uid; /* of a unix socket; else (uid_t)-1 */
 	/* Set when the connection is to end; for stream_config.stop. */
 	const volatile sig_atomic_t *stop;
+	struct proc_note *
+		note; /* proc_note.h: for the protocol to say who and where its client is; NULL: none */
 };
 
 struct service {

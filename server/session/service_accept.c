@@ -10,6 +10,7 @@
  * A connection is a child of ours and holds nothing of ours but what fork copied: neither the listener nor
  * the status pipe. When we die it becomes master's child.
  */
+#include "server/session/proc_note.h"
 #include "server/session/service_private.h"
 
 #include <errno.h>
@@ -112,6 +113,8 @@ static void reap(struct acceptor *a)
 		for (size_t i = 0; i < a->n; i++)
 			if (a->connections[i].pid == pid) {
 				log_abnormal(a, &a->connections[i], status);
+				if (status)
+					proc_note_clean(a->env->conf, pid);
 				a->connections[i] = a->connections[--a->n];
 				break;
 			}

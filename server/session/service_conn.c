@@ -12,6 +12,7 @@
 
 #include "server/base/process.h"
 #include "server/session/host.h"
+#include "server/session/proc_note.h"
 
 union any_address {
 	struct sockaddr any;
@@ -90,6 +91,17 @@ void service_end(const struct service *service, const struct service_env *env)
 		host_close(env->host);
 }
 
+static struct proc_note *make_note(const struct service_env *env, const struct service_conn *conn)
+{
+	char client[sizeof(conn->remote.text) + 2];
+
+	snprintf(client, sizeof(client), "[%s]",
+		 conn->remote.host[0] ? conn->remote.host
+		 : conn->is_unix      ? "unix socket"
+				      : "stdio");
+	return proc_note_new(env->conf, env->name, client);
+}
+
 int service_serve(const struct service *service, const struct service_env *env, int fd_in,
 		  int fd_out)
 {
@@ -100,7 +112,9 @@ int service_serve(const struct service *service, const struct service_env *env, 
 		host_after_fork(env->host);
 	service_conn_init(&conn, fd_in, fd_out);
 	process_title_set("%s %s", env->name, conn.remote.text);
+	conn.note = make_note(env, &conn);
 	status = service->connection(service->ctx, env, &conn);
+	proc_note_free(&conn.note);
 	service_end(service, env);
 	return status == 0 && process_flags.stop ? EX_TEMPFAIL : status;
 }

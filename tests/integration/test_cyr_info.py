@@ -1,6 +1,8 @@
 """cyr_info: the configuration, listed and checked."""
+import fcntl
 import os
 import pwd
+from contextlib import contextmanager
 
 import pytest
 
@@ -84,13 +86,24 @@ def test_lint_lists_the_unknown_and_with_v_what_has_no_effect(bench):
     assert "ignored: " in told["httpmodules: caldav"] and f"{bench.conf}:" in told["httpmodules: caldav"]
 
 
+@contextmanager
+def held(note):
+    """As its process holds it."""
+    with open(note) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def test_proc_reads_the_notes_of_processes(bench):
     folder = bench.root / "conf/proc"
     folder.mkdir()
     (folder / "123").write_text("imap\tlocalhost [127.0.0.1]\tbob\tuser.bob\t\n")
+    (folder / "124").write_text("imap\tof a process that was killed\tbob\tuser.bob\t\n")
     (folder / "notes").write_text("not a process\n")
     bench.own(folder)
-    assert bench.ok("cyr_info", "proc") == "123 imap localhost [127.0.0.1] bob user.bob \n"
+    with held(folder / "123"), held(folder / "notes"):
+        assert bench.ok("cyr_info", "proc") == "123 imap localhost [127.0.0.1] bob user.bob \n"
+    assert bench.ok("cyr_info", "proc") == ""
 
 
 def test_proc_without_notes_is_silent(bench):
@@ -129,4 +142,7 @@ def test_started_by_root_it_becomes_the_user_of_the_services(bench):
     (folder / "5").write_text("imap\ta\tb\tc\td\n")
     (folder / "5").chmod(0o600)    # root's own: the tool, no longer root, cannot read it
     folder.chmod(0o755)
-    assert bench.ok("cyr_info", "proc") == ""
+    with held(folder / "5"):
+        assert bench.ok("cyr_info", "proc") == ""
+        (folder / "5").chmod(0o644)
+        assert bench.ok("cyr_info", "proc") == "5 imap a b c d\n"

@@ -468,3 +468,20 @@ def test_without_a_certificate_there_are_no_imaps(server):
     s.expect("process.fatal")
     done = s.tool("imapd", "-s", "-X", check=False)
     assert done.returncode == 78 and "tls_server_cert" in done.stderr
+
+
+def test_cyr_info_tells_who_is_connected_and_forgets_whoever_ends(s):
+    def shown():
+        return s.tool("cyr_info", "proc").stdout.splitlines()
+    wait_until(lambda: shown() == [], 20, "connections of the preparation")
+    with s.imap("alice") as c, wire(s) as w:
+        mine, theirs = pid_of(s, c.wire), pid_of(s, w)
+        wait_until(lambda: f"{theirs} imap [127.0.0.1]   " in shown(), 20, "the second connection")
+        assert f"{mine} imap [127.0.0.1] alice  " in shown()
+        c.select("INBOX")
+        assert f"{mine} imap [127.0.0.1] alice user.alice " in shown()
+        c.ok("UNSELECT")
+        assert f"{mine} imap [127.0.0.1] alice  " in shown()
+        os.kill(theirs, signal.SIGKILL)
+        wait_until(lambda: len(shown()) == 1, 20, "the note of a process that was killed")
+    wait_until(lambda: not list((s.root / "conf/proc").iterdir()), 20, "notes without processes")
