@@ -23,8 +23,6 @@
 #include "server/base/wait.h"
 #include "sync_client/rolling_private.h"
 
-#define ASIDE_FIRST_MS   5000
-#define ASIDE_MOST_MS    900000
 #define LOCKED_FIRST_MS  100
 #define LOCKED_MOST_MS   5000
 #define FAILING_FIRST_MS 100
@@ -327,12 +325,30 @@ static int settings(struct rolling *r, struct us_err *err)
 	return 0;
 }
 
+/* Of what is set aside; the bounds of the keys keep them within 32 bits. */
+static int aside_pauses(const struct rolling *r, struct retry *out, struct us_err *err)
+{
+	const struct conf *conf = r->s->host->conf;
+	const char *channel = r->options->channel;
+	int64_t first_s, most_s;
+	int rc = conf_channel_duration_s(conf, channel, CONF_sync_aside_wait, &first_s, err);
+
+	if (rc == 0)
+		rc = conf_channel_duration_s(conf, channel, CONF_sync_aside_maxwait, &most_s, err);
+	if (rc == 0)
+		*out = (struct retry){.first_ms = (uint32_t)first_s * 1000,
+				      .most_ms = (uint32_t)most_s * 1000};
+	return rc;
+}
+
 static int open_channel(struct rolling *r, struct us_err *err)
 {
-	struct retry pauses = {.first_ms = ASIDE_FIRST_MS, .most_ms = ASIDE_MOST_MS};
+	struct retry pauses;
 	int rc = channel_open(store_config(r->s->store)->configdirectory, r->options->channel,
 			      &r->ch, err);
 
+	if (rc == 0)
+		rc = aside_pauses(r, &pauses, err);
 	if (rc == 0)
 		rc = aside_open(r->ch->dir, pauses, &r->aside, err);
 	if (rc == 0)

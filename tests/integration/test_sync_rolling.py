@@ -425,6 +425,19 @@ def test_one_bad_user_stops_nobody(pair):
         assert differences(a, b, ["bob", "ann"]) == []
 
 
+def test_how_long_he_waits_is_the_operators_to_say(pair):
+    a, b = pair(imapd={"sync_aside_wait": "1s", "sync_aside_maxwait": "1s"})
+    users(a, "bob")
+    b.do("create user.bob")
+    b.append("user.bob", "another bob's\r\n")
+    with a.rolling():
+        wait_until(lambda: a.aside(), 10, "bob is aside")
+        began = time.monotonic()
+        # (time attempts line reason): with the defaults the third attempt comes after 15 seconds, the fifth after 75
+        wait_until(lambda: any(int(line.strip("(").split()[1]) >= 5 for line in a.aside()), 40, "the fifth attempt")
+        assert 3 <= time.monotonic() - began
+
+
 def test_who_is_aside_is_remembered(pair):
     a, b = pair()
     users(a, "bob", "ann")
