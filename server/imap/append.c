@@ -46,7 +46,7 @@ static int take_date(struct scan *s, struct args_append *out, struct us_err *err
 {
 	out->date = token_date_time(s);
 	out->has_date = true;
-	if (s->bad || !scan_skip(s, ' '))
+	if (s->bad || out->date.time < 0 || !scan_skip(s, ' '))
 		return us_fail(err, US_EPROTO, "Invalid date-time in Append command");
 	return 0;
 }

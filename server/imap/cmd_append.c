@@ -132,7 +132,7 @@ static int append_to(struct imap_session *s, struct target *t, const struct args
 {
 	struct staged *staged = &s->append->staged;
 	struct quota_wanted wanted = {.bytes = staged->size, .messages = 1};
-	int64_t ns = args->has_date ? args->date.time * 1000000000 : store_now_ns();
+	int64_t ns = store_internaldate_ns(args->has_date ? args->date.time : 0);
 	struct uidset uids = UIDSET_INIT;
 	uint32_t uid = 0;
 	int rc = quota_check(s->host->store, s->append->access.name, &wanted, err);

@@ -286,6 +286,8 @@ static void add_message(struct work *w, const struct message_sum *sum, uint32_t 
 	r.uid = uid;
 	r.modseq = r.createdmodseq = reconstruct_modseq(w);
 	r.internaldate_ns = sum->mtime_ns;
+	if (record_internaldate(&r) <= 0 || record_internaldate(&r) > UINT32_MAX)
+		r.internaldate_ns = store_internaldate_ns(record_internaldate(&r));
 	r.savedate = sum->ctime_ns / 1000000000;
 	r.last_updated = store_now();
 	r.cache_length = r.cache_crc = 0;

@@ -232,6 +232,13 @@ int64_t store_now_ns(void)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+int64_t store_internaldate_ns(int64_t time_s)
+{
+	if (time_s <= 0)
+		return store_now_ns();
+	return (time_s < UINT32_MAX ? time_s : UINT32_MAX) * 1000000000;
+}
+
 /* ---- namespace locks --------------------------------------------------------------------------- */
 
 #define SHARED_OWNER "%shared"

@@ -119,5 +119,8 @@ void store_unlock_namespace(int *lock);
 
 int64_t store_now(void); /* seconds */
 int64_t store_now_ns(void);
+/* The INTERNALDATE of a message that is said to be of that second: csync carries 1 to 2^32 - 1, and a Cyrus takes 0 for now.
+ * Now if it is earlier, 2^32 - 1 if it is later. */
+int64_t store_internaldate_ns(int64_t time_s);
 
 #endif

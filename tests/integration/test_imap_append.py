@@ -39,6 +39,26 @@ def test_flags_and_date(bob):
     assert stored(bob, uid + 1)["INTERNALDATE"] == b" 2-Nov-2026 23:32:03 +0000"
 
 
+@pytest.mark.parametrize("date", ["31-Dec-1969 23:59:59 +0000", "01-Jan-1970 00:00:00 +0001", "01-Jan-0001 00:00:00 +0000"])
+def test_dates_before_1970_are_refused_as_by_cyrus(bob, date):
+    reply = bob.command("APPEND", "INBOX", f'"{date}"', Literal(MESSAGE))
+    assert (reply.status, reply.text) == ("BAD", "Invalid date-time in Append command")
+
+
+@pytest.mark.parametrize("date, kept", [("01-Jan-1970 00:00:01 +0000", b" 1-Jan-1970 00:00:01 +0000"),
+                                        ("07-Feb-2106 06:28:15 +0000", b" 7-Feb-2106 06:28:15 +0000"),
+                                        ("07-Feb-2106 06:28:16 +0000", b" 7-Feb-2106 06:28:15 +0000"),
+                                        ("31-Dec-9999 23:59:59 +0000", b" 7-Feb-2106 06:28:15 +0000")])
+def test_dates_stay_within_what_a_replica_can_keep(bob, date, kept):
+    uid = int(bob.ok("APPEND", "INBOX", f'"{date}"', Literal(MESSAGE)).code[2])
+    assert stored(bob, uid)["INTERNALDATE"] == kept
+
+
+def test_the_first_second_of_1970_is_now_as_with_cyrus(bob):
+    uid = int(bob.ok("APPEND", "INBOX", '"01-Jan-1970 00:00:00 +0000"', Literal(MESSAGE)).code[2])
+    assert not stored(bob, uid)["INTERNALDATE"].endswith(b"1970 00:00:00 +0000")
+
+
 def test_without_a_date_it_is_now(bob):
     before = time.time()
     bob.ok("APPEND", "INBOX", Literal(MESSAGE, plus=True))
