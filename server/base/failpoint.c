@@ -126,7 +126,7 @@ int failpoint_hit(const struct failpoint *fp)
 {
 	uint32_t action;
 
-	if (__builtin_expect(!page, 1))
+	if (__builtin_expect(!page, 1) || !fp)
 		return 0;
 	if (page->recording)
 		record(fp->name);

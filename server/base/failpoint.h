@@ -70,7 +70,7 @@ void failpoint_init(void);
 void failpoint_use(struct failpoint_page *page);
 void failpoint_page_init(struct failpoint_page *page);
 
-/* Pass the point: returns 0 to go on, an errno to fail with, or -1 for "half a write, then
+/* Pass the point (NULL: none): returns 0 to go on, an errno to fail with, or -1 for "half a write, then
  * failpoint_die()". May not return at all. */
 int failpoint_hit(const struct failpoint *fp);
 void failpoint_die(void) __attribute__((noreturn));
