@@ -9,7 +9,6 @@ from pathlib import Path
 
 FOLDERS = ("server", "synclog", "channels", "reconcile", "sync_client", "sync_server")
 READ_BUT_NOT_OBEYED = {
-    "proc_path": "cyr_info shows the notes of a Cyrus; our services write none",
     "mupdate_server": "whether partitions are required depends on it",
     "mupdate_config": "as above",
     "conversations": "whether XCONVMODSEQ is compared in replication",

@@ -94,9 +94,13 @@ def held(note):
         yield
 
 
-def test_proc_reads_the_notes_of_processes(bench):
-    folder = bench.root / "conf/proc"
+@pytest.mark.parametrize("place", ["conf/proc", "notes"])
+def test_proc_reads_the_notes_of_processes(bench, place):
+    folder = bench.root / place
     folder.mkdir()
+    if place == "notes":
+        bench.options["proc_path"] = str(folder)
+        bench.write_conf()
     (folder / "123").write_text("imap\tlocalhost [127.0.0.1]\tbob\tuser.bob\t\n")
     (folder / "124").write_text("imap\tof a process that was killed\tbob\tuser.bob\t\n")
     (folder / "notes").write_text("not a process\n")
