@@ -4,7 +4,6 @@
  * name, and with delete_mode immediate, it goes for good. A user's INBOX takes all of the user with it: his folders,
  * subscriptions, seen state, quota.
  */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "server/base/log.h"
@@ -13,33 +12,26 @@
 #include "server/imap/folders.h"
 #include "server/imap/selected.h"
 #include "server/imap/session.h"
+#include "server/session/audit.h"
 #include "server/store/annotations.h"
 #include "server/store/folder.h"
 #include "server/store/userdata.h"
 
 /* ---- one mailbox ----------------------------------------------------------------------------------- */
 
-static void log_removal(const struct imap_session *s, struct span name)
-{
-	char text[MBOXNAME_MAX + SESSION_ID_MAX + 64];
-
-	if (!conf_bool(s->host->conf, CONF_auditlog))
-		return;
-	snprintf(text, sizeof(text), "auditlog: delete sessionid=<%s> mailbox=<%.*s>", s->id,
-		 SPAN_ARG(name));
-	log_event(LOG_NOTICE, "imap.mailbox.deleted", LF_TEXT(text));
-}
-
 static int delete_one(struct imap_session *s, struct span name, struct us_err *err)
 {
 	struct store *store = s->host->store;
 	bool delayed = store_config(store)->delete_delayed &&
 		       !mboxname_is_deleted(name, s->host->names.deletedprefix);
+	struct mailbox_row row;
+	bool audited = conf_bool(s->host->conf, CONF_auditlog) &&
+		       mailbox_row_get(store, name, s->pool, &row, NULL, NULL, NULL) > 0;
 	int rc = delayed ? folder_delete_delayed(store, name, NULL, err)
 			 : folder_delete(store, name, FOLDER_DELETE_NOW, err);
 
-	if (rc == 0)
-		log_removal(s, name);
+	if (rc == 0 && audited)
+		audit_deleted(s->id, name, &row);
 	return rc;
 }
 

@@ -14,6 +14,7 @@
 #include "server/imap/inbox_rename.h"
 #include "server/imap/reply.h"
 #include "server/imap/session.h"
+#include "server/session/audit.h"
 #include "server/imap/texts.h"
 #include "server/imap/token.h"
 #include "server/store/folder.h"
@@ -126,6 +127,7 @@ static int check_quota(struct tree *tree, struct us_err *err)
 static void tell(struct imap_session *s, struct span from, struct span to)
 {
 	struct buf line = BUF_INIT;
+	struct mailbox_row row;
 
 	access_external(s, from, &line);
 	buf_add_char(&line, ' ');
@@ -136,6 +138,9 @@ static void tell(struct imap_session *s, struct span from, struct span to)
 	buf_clear(&line);
 	buf_printf(&line, "Rename: %.*s -> %.*s", SPAN_ARG(from), SPAN_ARG(to));
 	log_event(LOG_NOTICE, "imap.mailbox.renamed", LF_TEXT(line.data));
+	if (conf_bool(s->host->conf, CONF_auditlog) && !span_eq(from, to) &&
+	    mailbox_row_get(s->host->store, to, s->pool, &row, NULL, NULL, NULL) > 0)
+		audit_renamed(s->id, from, to, &row);
 	buf_free(&line);
 }
 

@@ -1,12 +1,10 @@
 /* folders.c - see folders.h. */
 #include "server/imap/folders.h"
 
-#include <stdio.h>
-
-#include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/imap/session.h"
 #include "server/imap/special_use.h"
+#include "server/session/audit.h"
 #include "server/store/folder.h"
 #include "server/store/quota.h"
 #include "server/store/state.h"
@@ -34,15 +32,13 @@ static int parent_partition(struct imap_session *s, struct span name, struct spa
 	return rc < 0 ? rc : 0;
 }
 
-static void log_creation(const struct imap_session *s, struct span name)
+/* It is made: failing to tell so is no failure. */
+static void note_creation(struct imap_session *s, struct span name)
 {
-	char text[MBOXNAME_MAX + SESSION_ID_MAX + 64];
+	struct mailbox_row row;
 
-	if (!conf_bool(s->host->conf, CONF_auditlog))
-		return;
-	snprintf(text, sizeof(text), "auditlog: create sessionid=<%s> mailbox=<%.*s>", s->id,
-		 SPAN_ARG(name));
-	log_event(LOG_NOTICE, "imap.mailbox.created", LF_TEXT(text));
+	if (conf_bool(s->host->conf, CONF_auditlog) && row_of(s, name, &row, NULL) > 0)
+		audit_created(s->id, name, &row);
 }
 
 static int create_one(struct imap_session *s, struct span name, struct span partition,
@@ -70,7 +66,7 @@ static int create_one(struct imap_session *s, struct span name, struct span part
 	if (rc == 0)
 		rc = folder_create(s->host->store, name, &options, err);
 	if (rc == 0)
-		log_creation(s, name);
+		note_creation(s, name);
 	buf_free(&acl);
 	buf_free(&owner);
 	return rc;

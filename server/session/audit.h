@@ -1,4 +1,4 @@
-/* audit.h - the lines of auditlog, which say what happened to each message, in Cyrus's words.
+/* audit.h - the lines of auditlog, in Cyrus's words: deliveries over LMTP; mailboxes made, removed and renamed over IMAP.
  *
  * Written where `auditlog: yes`; whether it is so is the caller's to ask. The session id is the join key.
  */
@@ -13,5 +13,11 @@
 /* A message came into m; message_id may be "" and is written as it is. */
 void audit_append(const char *session, const struct mailbox *m, uint32_t uid, uint64_t modseq,
 		  const struct guid *guid, const char *message_id, uint64_t size);
+
+/* A mailbox was made, removed, renamed; the row is that of after, of before, of either. */
+void audit_created(const char *session, struct span name, const struct mailbox_row *row);
+void audit_deleted(const char *session, struct span name, const struct mailbox_row *row);
+void audit_renamed(const char *session, struct span from, struct span to,
+		   const struct mailbox_row *row);
 
 #endif

@@ -485,3 +485,18 @@ def test_cyr_info_tells_who_is_connected_and_forgets_whoever_ends(s):
         os.kill(theirs, signal.SIGKILL)
         wait_until(lambda: len(shown()) == 1, 20, "the note of a process that was killed")
     wait_until(lambda: not list((s.root / "conf/proc").iterdir()), 20, "notes without processes")
+
+
+def test_auditlog_has_the_lines_of_cyrus_for_mailboxes(make):
+    s = make(auditlog=True)
+    with s.imap("alice") as c:
+        c.ok("CREATE", "a")
+        c.ok("RENAME", "a", "b")
+        c.ok("DELETE", "b")
+    lines = [re.sub(r"sessionid=<[^>]*>", "sessionid=<S>", line[line.index("auditlog:"):line.rindex(">", 0, line.index(" event=")) + 1])
+             for line in s.log() if "auditlog: " in line and "user.alice." in line]
+    unique = re.search(r"uniqueid=<([^>]+)>", lines[0])[1]
+    assert re.fullmatch(rf"auditlog: create sessionid=<S> mailbox=<user.alice.a> uniqueid=<{unique}> uidvalidity=<\d+>", lines[0])
+    assert lines[1:] == [
+        f"auditlog: rename sessionid=<S> oldmailbox=<user.alice.a> newmailbox=<user.alice.b> uniqueid=<{unique}>",
+        f"auditlog: delete sessionid=<S> mailbox=<user.alice.b> uniqueid=<{unique}>"]
