@@ -7,6 +7,7 @@ has must be passed by some operation, or by the first start of a server, or stan
 operation passed undisturbed, but not when it was to be broken, is an error."""
 import os
 from contextlib import suppress
+from fnmatch import fnmatch
 
 import pytest
 
@@ -32,7 +33,10 @@ UNREACHABLE = {
               "csync.spool.create", "csync.spool.write"),
     **because("two things must fail: a sync, then this", "meta.mark.create", "meta.mark.sync", "meta.mark.sync_dir"),
     **because("Berkeley DB gives back space only when a table is compacted; none is", "meta.db.truncate"),
-    **because("a batch that overflows Berkeley DB's cache, or many logs; " + IN_PROCESS, "meta.db.unlink"),
+    **because("Berkeley DB removes logs only when told to; we do it ourselves", "meta.db.unlink"),
+    **because("logs and former copies go after a new copy of much metadata; tests/unit/store/meta/test_rescue.c",
+              "meta.db.remove_log", "meta.backup.unlink"),
+    **because("the tables must be damaged; tests/unit/store/meta/test_rescue.c", "meta.rescue.*", "meta.restore.*"),
     **because("the start of metad after its disk failed a sync, which is when nothing is armed; " + IN_PROCESS,
               "meta.refresh.create", "meta.refresh.write", "meta.refresh.sync", "meta.refresh.rename",
               "meta.refresh.sync_dir", "meta.refresh.unlink", "meta.refresh.sync_end"),
@@ -71,10 +75,9 @@ def test_some_points_of_every_operation(walk, roots):
     passed = {name for k in known for hits in k.hits.values() for name in hits}
     passed |= {name for hits in FirstStart(roots, walk.b).record().values() for name in hits}
     every = {name for program in DAEMONS for name in walk.a.failpoint_names(program)}
-    unknown = " ".join(sorted(every - passed - set(UNREACHABLE)))
-    assert unknown == "", "passed by nobody, and no reason is given"
-    passed = " ".join(sorted(passed & set(UNREACHABLE)))
-    assert passed == "", "passed, and said to be out of reach"
+    excused = {name for name in every if any(fnmatch(name, pattern) for pattern in UNREACHABLE)}
+    assert every - passed - excused == set(), "passed by nobody, and no reason is given"
+    assert passed & excused == set(), "passed, and said to be out of reach"
     for k in known:
         mine = [p for p in k.sample(1) if p[:2] in (("a", k.op.program), ("b", "sync_server"))]
         for point in mine or k.sample(1)[:1]:
