@@ -94,6 +94,17 @@ static bool is_own_inbox(const struct imap_session *s, struct span name)
 	       !imap_is_admin(s);
 }
 
+/* Made, and called by what it is (RFC 8474, 4.1). */
+static int tell_id(struct imap_session *s, struct span name, struct us_err *err)
+{
+	struct mailbox_row row;
+	int rc = mailbox_row_get(s->host->store, name, s->pool, &row, NULL, NULL, err);
+
+	if (rc <= 0) /* somebody took it away at once: it was made all the same */
+		return rc;
+	return imap_ok(s, "[MAILBOXID (%.*s)] Completed", SPAN_ARG(row.uniqueid));
+}
+
 /* Nothing that may not be done is begun: a mailbox is not made without the use that was asked for (RFC 6154, 3). */
 static int create(struct imap_session *s, const struct args_create *a, struct span name,
 		  struct us_err *err)
@@ -112,6 +123,8 @@ static int create(struct imap_session *s, const struct args_create *a, struct sp
 	}
 	if (rc == 0)
 		rc = folders_create(s, name, a->partition, buf_span(&uses), err);
+	if (rc == 0)
+		rc = tell_id(s, name, err);
 out:
 	buf_free(&uses);
 	return rc;

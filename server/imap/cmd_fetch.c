@@ -1,4 +1,5 @@
-/* cmd_fetch.c - FETCH (RFC 3501, 6.4.5): its arguments are fetch_args.h's, what is shown fetch_put.h's.
+/* cmd_fetch.c - FETCH (RFC 3501, 6.4.5; CHANGEDSINCE and VANISHED: RFC 7162): its arguments are fetch_args.h's, what is shown
+ * fetch_put.h's.
  *
  *	mark \Seen, one commit --> for each message: cache record, file, if needed --> its line
  *
@@ -12,6 +13,7 @@
 #include "server/imap/fetch_put.h"
 #include "server/imap/flag_change.h"
 #include "server/imap/reply.h"
+#include "server/imap/resync.h"
 #include "server/imap/session.h"
 #include "server/store/cache.h"
 #include "server/store/message.h"
@@ -50,7 +52,7 @@ static void mark_seen(struct showing *f, const struct uidset *uids)
 	if (!f->args->sees || sel->read_only || !flag_change_allowed(&change, sel->rights) ||
 	    !any_unseen(sel, uids))
 		return;
-	if (flag_change_run(sel, uids, &change, &f->seen_now, &err) == 0)
+	if (flag_change_run(sel, uids, &change, &f->seen_now, NULL, &err) == 0)
 		return;
 	uidset_clear(&f->seen_now);
 	log_event(LOG_WARNING, "imap.seen.unset", LF_STR("mailbox", sel->mailbox->name.data),
@@ -82,9 +84,16 @@ static int load(struct showing *f, const struct record *r, struct mime_cache *ca
 static int write_line(struct showing *f, const struct fetch_source *source, uint32_t seq,
 		      struct us_err *err)
 {
-	bool flags = f->args->items & FETCH_FLAGS || uidset_has(&f->seen_now, source->record->uid);
+	bool seen_now = uidset_has(&f->seen_now, source->record->uid);
+	bool flags = f->args->items & FETCH_FLAGS || seen_now;
+	struct fetch_args args = *f->args;
 	struct stream *out = f->s->out;
 	int rc;
+
+	if (seen_now && f->s->enabled & IMAP_CONDSTORE)
+		args.items |= FETCH_MODSEQ;
+	if (seen_now && f->s->enabled & IMAP_QRESYNC)
+		args.items |= FETCH_UID;
 
 	stream_write_str(out, "* ");
 	reply_number(out, seq);
@@ -93,7 +102,7 @@ static int write_line(struct showing *f, const struct fetch_source *source, uint
 		stream_write_str(out, "FLAGS ");
 		selected_put_flags(f->s->selected, out, source->record);
 	}
-	rc = fetch_put(out, f->args, source, /* separator */ flags, err);
+	rc = fetch_put(out, &args, source, /* separator */ flags, err);
 	stream_write_str(out, ")\r\n");
 	return rc;
 }
@@ -148,6 +157,32 @@ static int finish(const struct showing *f)
 	return imap_ok(f->s, "Completed (%.3f sec)", took);
 }
 
+/* Leave of `uids` those that changed since. */
+static void keep_changed(struct selected *sel, uint64_t modseq, struct uidset *uids)
+{
+	struct selected_walk walk = selected_walk(sel, uids);
+	struct uidset kept = UIDSET_INIT;
+	const struct record *r;
+	uint32_t seq;
+
+	while ((r = selected_next(&walk, &seq)))
+		if (r->modseq > modseq)
+			uidset_add(&kept, r->uid, r->uid);
+	uidset_free(uids);
+	*uids = kept;
+}
+
+/* Before anything is marked \Seen, which would raise modseqs. */
+static void find_changed(struct imap_session *s, const struct fetch_args *args, struct uidset *uids)
+{
+	if (args->items & FETCH_MODSEQ)
+		imap_enable_condstore(s, "MODSEQ fetch");
+	if (args->vanished)
+		resync_tell_vanished(s->selected, uids, args->changed_since, s->out);
+	if (args->only_changed)
+		keep_changed(s->selected, args->changed_since, uids);
+}
+
 int run_fetch(struct imap_session *s, const void *arg, struct us_err *err)
 {
 	struct showing f = {.s = s, .args = arg, .seen_now = UIDSET_INIT, .made = BUF_INIT};
@@ -157,8 +192,11 @@ int run_fetch(struct imap_session *s, const void *arg, struct us_err *err)
 	uint32_t seq;
 	int rc = 0;
 
+	if (f.args->vanished && !(s->enabled & IMAP_QRESYNC)) /* RFC 7162, 3.2.6 */
+		return imap_bad(s, "Invalid UID Fetch modifier VANISHED");
 	if (selected_resolve(s->selected, &f.args->set, s->uid_form, &uids, NULL) < 0)
 		return imap_no(s, "No matching messages (%.3f sec)", imap_elapsed_s(s));
+	find_changed(s, f.args, &uids);
 	f.needs_cache = fetch_needs_cache(f.args);
 	cache_keeper_init(&f.keeper, s->selected->mailbox);
 	mark_seen(&f, &uids);

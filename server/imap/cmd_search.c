@@ -120,6 +120,7 @@ struct found {
 	struct uidset numbers; /* in the client's form */
 	struct uidset uids;    /* where they are to be saved */
 	uint32_t low, high;    /* of numbers */
+	uint64_t low_modseq, high_modseq, most_modseq;
 };
 
 /* Is the first that was found all that is wanted? */
@@ -132,9 +133,14 @@ static bool is_enough(const struct found *found)
 
 static void add_found(struct found *found, const struct record *r, uint32_t number)
 {
-	if (!found->n++)
+	if (!found->n++) {
 		found->low = number;
+		found->low_modseq = r->modseq;
+	}
 	found->high = number;
+	found->high_modseq = r->modseq;
+	if (r->modseq > found->most_modseq)
+		found->most_modseq = r->modseq;
 	uidset_add(&found->numbers, number, number);
 	if (found->args->returns & RETURN_SAVE)
 		uidset_add(&found->uids, r->uid, r->uid);
@@ -177,6 +183,22 @@ static void find(struct imap_session *s, struct search_program *program, struct 
 
 /* ---- answering ----------------------------------------------------------------------------------- */
 
+/* The highest modseq of what is shown (RFC 4731, 3.2; RFC 7162, 3.1.5); 0: it is not to be told. */
+static uint64_t modseq_of(const struct found *found)
+{
+	unsigned returns = found->args->returns;
+
+	if (!found->args->modseq || !found->n)
+		return 0;
+	if (!found->args->extended || returns & (RETURN_ALL | RETURN_COUNT))
+		return found->most_modseq;
+	if (!(returns & RETURN_MAX))
+		return found->low_modseq;
+	if (!(returns & RETURN_MIN) || found->high_modseq > found->low_modseq)
+		return found->high_modseq;
+	return found->low_modseq;
+}
+
 static void put_plain(struct imap_session *s, const struct found *found)
 {
 	stream_write_str(s->out, "* SEARCH");
@@ -186,6 +208,8 @@ static void put_plain(struct imap_session *s, const struct found *found)
 			stream_write_str(s->out, " ");
 			reply_number(s->out, n);
 		}
+	if (modseq_of(found))
+		stream_printf(s->out, " (MODSEQ %llu)", (unsigned long long)modseq_of(found));
 	stream_write_str(s->out, "\r\n");
 }
 
@@ -218,6 +242,8 @@ static void put_extended(struct imap_session *s, const struct found *found)
 		stream_write_str(s->out, " ALL ");
 		put_set(s, &found->numbers);
 	}
+	if (modseq_of(found))
+		stream_printf(s->out, " MODSEQ %llu", (unsigned long long)modseq_of(found));
 	stream_write_str(s->out, "\r\n");
 }
 
@@ -281,6 +307,8 @@ int run_search(struct imap_session *s, const void *arg, struct us_err *err)
 		forget_saved(s, args);
 		return imap_no(s, "[LIMIT] Search criteria are nested too deep");
 	}
+	if (args->modseq)
+		imap_enable_condstore(s, "MODSEQ search");
 	text = new_text(s->host->conf);
 	rc = search_program_new(args, text, &context, &program, err);
 	if (rc < 0 && rc != US_EPROTO)

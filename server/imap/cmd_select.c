@@ -1,7 +1,10 @@
-/* cmd_select.c - SELECT and EXAMINE (RFC 3501, 6.3.1, 6.3.2).
+/* cmd_select.c - SELECT and EXAMINE (RFC 3501, 6.3.1, 6.3.2; CONDSTORE and QRESYNC: RFC 7162).
+ *
+ *	select	 = ("SELECT" / "EXAMINE") SP mailbox [SP "(" modifier *(SP modifier) ")"]
+ *	modifier = "CONDSTORE" / qresync (resync.h)
  *
  * The counters of the mailbox answer all of it: the cost is the same at ten and at a million messages, but for the
- * first unseen message of somebody who is not the owner.
+ * first unseen message of somebody who is not the owner, and for who resynchronises.
  */
 #include "server/base/log.h"
 #include "server/base/mem.h"
@@ -13,19 +16,57 @@
 #include "server/session/proc_note.h"
 #include "server/store/quota.h"
 
-/* No parameters (RFC 4466): what they would ask for is not here. */
+static int parse_modifier(struct parse *p, struct args_select *a, struct us_err *err)
+{
+	struct span word = token_atom(&p->s);
+
+	if (!p->s.bad && span_is_nocase(word, "CONDSTORE")) {
+		a->condstore = true;
+		return 0;
+	}
+	if (p->s.bad || !span_is_nocase(word, "QRESYNC")) {
+		if (word.len > 64)
+			word.len = 64;
+		return us_fail(err, US_EPROTO, "Invalid %s modifier %.*s", p->command->shown,
+			       SPAN_ARG(word));
+	}
+	a->has_resync = true;
+	a->resync = resync_parse(&p->s, p->pool);
+	if (p->s.bad)
+		return us_fail(err, US_EPROTO, "Invalid QRESYNC parameter list in %s",
+			       p->command->shown);
+	return 0;
+}
+
+/* SP "(" modifier *(SP modifier) ")" (RFC 4466, 2.1) */
+static int parse_modifiers(struct parse *p, struct args_select *a, struct us_err *err)
+{
+	int rc;
+
+	if (!scan_skip(&p->s, ' ') || !scan_skip(&p->s, '('))
+		return us_fail(err, US_EPROTO, "Invalid modifier list in %s", p->command->shown);
+	do
+		rc = parse_modifier(p, a, err);
+	while (rc == 0 && scan_skip(&p->s, ' '));
+	if (rc == 0 && !scan_skip(&p->s, ')'))
+		return us_fail(err, US_EPROTO, "Invalid modifier list in %s", p->command->shown);
+	return rc < 0 ? rc : parse_end(p, err);
+}
+
 int parse_select(struct parse *p, void **args, struct us_err *err)
 {
 	struct args_select *a = pool_alloc(p->pool, sizeof(*a));
+	int rc = 0;
 
 	token_space(&p->s);
 	a->mailbox = token_astring(&p->s, p->pool);
 	if (p->s.bad)
 		return parse_missing(p, err);
-	if (!scan_ok_at_end(&p->s))
-		return us_fail(err, US_EPROTO, "Invalid modifier list in %s", p->command->shown);
-	*args = a;
-	return 0;
+	if (!scan_end(&p->s))
+		rc = parse_modifiers(p, a, err);
+	if (rc == 0)
+		*args = a;
+	return rc;
 }
 
 /* ---- the warning of a full mailbox ------------------------------------------------------------------ */
@@ -105,6 +146,8 @@ static void tell_state(struct imap_session *s, struct selected *sel)
 		reply_untagged(s->out, "OK [UNSEEN %u] Ok", unseen);
 	reply_untagged(s->out, "OK [UIDVALIDITY %u] Ok", c->uidvalidity);
 	reply_untagged(s->out, "OK [UIDNEXT %u] Ok", sel->last_uid + 1);
+	reply_untagged(s->out, "OK [HIGHESTMODSEQ %llu] Ok", (unsigned long long)sel->told_modseq);
+	reply_untagged(s->out, "OK [MAILBOXID (%.*s)] Ok", SPAN_ARG(sel->mailbox->row.uniqueid));
 }
 
 static int open_mailbox(struct imap_session *s, const struct args_select *a, bool examine,
@@ -113,6 +156,8 @@ static int open_mailbox(struct imap_session *s, const struct args_select *a, boo
 	struct access access;
 	int rc;
 
+	if (a->has_resync && !(s->enabled & IMAP_QRESYNC)) /* RFC 7162, 3.2.5 */
+		return imap_bad(s, "Invalid %s modifier QRESYNC", s->command->shown);
 	/* Whatever comes of it, nothing is selected any more (RFC 3501, 6.3.1). */
 	if (s->selected) {
 		selected_close(&s->selected);
@@ -125,8 +170,12 @@ static int open_mailbox(struct imap_session *s, const struct args_select *a, boo
 		rc = selected_open(s, access.name, access.rights, examine, &s->selected, err);
 	if (rc < 0)
 		return rc;
+	if (a->condstore)
+		s->enabled |= IMAP_CONDSTORE;
 	warn_of_quota(s, s->selected);
 	tell_state(s, s->selected);
+	if (a->has_resync)
+		resync_tell(s->selected, &a->resync, s->out);
 	log_context("mailbox", s->selected->mailbox->name.data);
 	proc_note_mailbox(s->conn->note, buf_span(&s->selected->mailbox->name));
 	return imap_ok(s, "[READ-%s] Completed", s->selected->read_only ? "ONLY" : "WRITE");

@@ -16,8 +16,10 @@ static const struct {
 	const char *name;
 	enum status_item item;
 } items[] = {
-	{"MESSAGES", STATUS_MESSAGES},       {"RECENT", STATUS_RECENT}, {"UIDNEXT", STATUS_UIDNEXT},
-	{"UIDVALIDITY", STATUS_UIDVALIDITY}, {"UNSEEN", STATUS_UNSEEN}, {"SIZE", STATUS_SIZE},
+	{"MESSAGES", STATUS_MESSAGES},   {"RECENT", STATUS_RECENT},
+	{"UIDNEXT", STATUS_UIDNEXT},     {"UIDVALIDITY", STATUS_UIDVALIDITY},
+	{"UNSEEN", STATUS_UNSEEN},       {"SIZE", STATUS_SIZE},
+	{"MAILBOXID", STATUS_MAILBOXID}, {"HIGHESTMODSEQ", STATUS_HIGHESTMODSEQ},
 };
 
 int status_parse(struct parse *p, unsigned *out, struct us_err *err)
@@ -154,31 +156,49 @@ static uint64_t figure(const struct figures *f, enum status_item item)
 		return f->unseen;
 	case STATUS_SIZE:
 		return f->c.bytes_live;
+	case STATUS_HIGHESTMODSEQ:
+		return f->c.highestmodseq;
+	case STATUS_MAILBOXID: /* no number */
+		break;
 	}
 	us_panic("no such item of STATUS");
+}
+
+static void put_items(struct stream *out, const struct access *access, unsigned wanted,
+		      const struct figures *f)
+{
+	const char *blank = "";
+
+	for (size_t i = 0; i < ARRAY_SIZE(items); i++) {
+		if (!(wanted & items[i].item))
+			continue;
+		stream_printf(out, "%s%s ", blank, items[i].name);
+		if (items[i].item == STATUS_MAILBOXID)
+			stream_printf(out, "(%.*s)", SPAN_ARG(access->row.uniqueid));
+		else
+			reply_number(out, figure(f, items[i].item));
+		blank = " ";
+	}
 }
 
 int status_put(struct imap_session *s, const struct access *access, struct span shown,
 	       unsigned wanted, struct us_err *err)
 {
 	struct figures f = {.recent = 0};
-	const char *blank = "";
 	int rc = find_figures(s, access, wanted, &f, err);
 
 	if (rc < 0)
 		return rc;
+	if (f.c.highestmodseq < access->row.lastmodseq)
+		f.c.highestmodseq = access->row.lastmodseq;
+	if (wanted & STATUS_HIGHESTMODSEQ)
+		imap_enable_condstore(s, "STATUS (HIGHESTMODSEQ)");
 	if (is_selected(s, access))
 		f.recent = s->selected->recent; /* they are this session's now */
 	stream_write_str(s->out, "* STATUS ");
 	reply_astring(s->out, shown);
 	stream_write_str(s->out, " (");
-	for (size_t i = 0; i < ARRAY_SIZE(items); i++) {
-		if (!(wanted & items[i].item))
-			continue;
-		stream_printf(s->out, "%s%s ", blank, items[i].name);
-		reply_number(s->out, figure(&f, items[i].item));
-		blank = " ";
-	}
+	put_items(s->out, access, wanted, &f);
 	stream_write_str(s->out, ")\r\n");
 	return 0;
 }

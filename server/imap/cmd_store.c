@@ -1,13 +1,13 @@
-/* cmd_store.c - STORE: change flags (RFC 3501, 6.4.6).
+/* cmd_store.c - STORE: change flags (RFC 3501, 6.4.6; UNCHANGEDSINCE: RFC 7162, 3.1.3).
  *
- *	store = SP sequence-set SP ["+" / "-"] "FLAGS" [".SILENT"] SP (flag-list / flag *(SP flag))
+ *	store	 = SP sequence-set [SP "(" modifier ")"] SP ["+" / "-"] "FLAGS" [".SILENT"] SP (flag-list / flag *(SP flag))
+ *	modifier = "UNCHANGEDSINCE" SP modseq
  *
  * Whoever lacks a right to one of the flags he names changes none (as in Cyrus). Unless .SILENT, the flags of
  * every message of the set are shown, also of those that had them already, as if fetched.
  */
 #include "server/base/mem.h"
 #include "server/imap/flag_change.h"
-#include "server/imap/reply.h"
 #include "server/imap/session.h"
 #include "server/imap/token.h"
 
@@ -18,6 +18,39 @@ struct args_store {
 };
 
 /* ---- arguments ----------------------------------------------------------------------------------- */
+
+static int parse_modifier(struct parse *p, struct args_store *args, struct us_err *err)
+{
+	struct span word = token_atom(&p->s);
+
+	if (p->s.bad || !span_is_nocase(word, "UNCHANGEDSINCE"))
+		return us_fail(err, US_EPROTO, "Invalid %s modifier %.*s", p->command->shown,
+			       SPAN_ARG(word));
+	if (!scan_skip(&p->s, ' '))
+		return us_fail(err, US_EPROTO, "Missing required argument to %s UNCHANGEDSINCE",
+			       p->command->shown);
+	args->change.conditional = true;
+	args->change.unchanged_since = token_number64(&p->s);
+	if (p->s.bad)
+		return us_fail(err, US_EPROTO, "Invalid argument to %s UNCHANGEDSINCE",
+			       p->command->shown);
+	return 0;
+}
+
+/* If there are any. */
+static int parse_modifiers(struct parse *p, struct args_store *args, struct us_err *err)
+{
+	int rc = 0;
+
+	if (!scan_skip(&p->s, '('))
+		return 0;
+	do
+		rc = parse_modifier(p, args, err);
+	while (rc == 0 && scan_skip(&p->s, ' '));
+	if (rc == 0 && (!scan_skip(&p->s, ')') || !scan_skip(&p->s, ' ')))
+		rc = parse_missing(p, err);
+	return rc;
+}
 
 static int parse_how(struct parse *p, struct args_store *args, struct us_err *err)
 {
@@ -82,7 +115,9 @@ int parse_store(struct parse *p, void **out, struct us_err *err)
 		return rc;
 	if (!scan_skip(&p->s, ' '))
 		return parse_missing(p, err);
-	rc = parse_how(p, args, err);
+	rc = parse_modifiers(p, args, err);
+	if (rc == 0)
+		rc = parse_how(p, args, err);
 	if (rc == 0 && !scan_skip(&p->s, ' '))
 		return parse_missing(p, err);
 	if (rc < 0)
@@ -110,37 +145,71 @@ static void show_flags(struct imap_session *s, const struct uidset *uids)
 
 	selected_tell_names(sel, s->out);
 	walk = selected_walk(sel, uids);
-	while ((r = selected_next(&walk, &seq))) {
-		if (!record_is_live(r))
-			continue;
-		stream_write_str(s->out, "* ");
-		reply_number(s->out, seq);
-		stream_write_str(s->out, " FETCH (FLAGS ");
-		selected_put_flags(sel, s->out, r);
-		if (s->uid_form) {
-			stream_write_str(s->out, " UID ");
-			reply_number(s->out, r->uid);
-		}
-		stream_write_str(s->out, ")\r\n");
+	while ((r = selected_next(&walk, &seq)))
+		if (record_is_live(r))
+			selected_put_change(sel, s->out, seq, r);
+}
+
+/* What a client who is told of MODSEQs needs to know even if he wants silence: the new ones (RFC 7162, 3.1.3). */
+static void show_changes(struct imap_session *s, const struct args_store *args, struct uidset *uids,
+			 const struct uidset *changed, const struct uidset *modified)
+{
+	for (size_t i = 0; i < modified->n; i++)
+		uidset_remove(uids, modified->range[i].low, modified->range[i].high);
+	if (!args->silent)
+		show_flags(s, uids);
+	else if (s->enabled & IMAP_CONDSTORE)
+		show_flags(s, changed);
+}
+
+/* In the client's form. */
+static int tell_modified(struct imap_session *s, const struct uidset *uids)
+{
+	struct uidset numbers = UIDSET_INIT;
+	struct buf text = BUF_INIT;
+	int rc;
+
+	for (uint32_t uid = uidset_next(uids, 1); uid;
+	     uid = uid == UINT32_MAX ? 0 : uidset_next(uids, uid + 1)) {
+		uint32_t number = s->uid_form ? uid : selected_seq(s->selected, uid);
+
+		uidset_add(&numbers, number, number);
 	}
+	uidset_format(&numbers, &text);
+	rc = imap_ok(s, "[MODIFIED %s] Completed", text.data);
+	uidset_free(&numbers);
+	buf_free(&text);
+	return rc;
+}
+
+static int store(struct imap_session *s, const struct args_store *args, struct uidset *uids,
+		 struct us_err *err)
+{
+	struct uidset changed = UIDSET_INIT, modified = UIDSET_INIT;
+	int rc = flag_change_run(s->selected, uids, &args->change, &changed, &modified, err);
+
+	if (rc == 0)
+		show_changes(s, args, uids, &changed, &modified);
+	if (rc == 0 && !uidset_is_empty(&modified))
+		rc = tell_modified(s, &modified);
+	uidset_free(&changed);
+	uidset_free(&modified);
+	return rc == US_ELIMIT ? imap_no(s, "[LIMIT] Too many user flags in mailbox") : rc;
 }
 
 int run_store(struct imap_session *s, const void *arg, struct us_err *err)
 {
 	const struct args_store *args = arg;
-	struct uidset uids = UIDSET_INIT, changed = UIDSET_INIT;
+	struct uidset uids = UIDSET_INIT;
 	int rc = 0;
 
 	if (s->selected->read_only || !flag_change_allowed(&args->change, s->selected->rights))
 		return us_fail(err, US_EPERM, "no right to change these flags");
+	if (args->change.conditional)
+		imap_enable_condstore(s, "UNCHANGEDSINCE");
 	/* Numbers of no message are not an error, as in Cyrus. */
 	if (selected_resolve(s->selected, &args->set, s->uid_form, &uids, NULL) == 0)
-		rc = flag_change_run(s->selected, &uids, &args->change, &changed, err);
-	if (rc == 0 && !args->silent)
-		show_flags(s, &uids);
+		rc = store(s, args, &uids, err);
 	uidset_free(&uids);
-	uidset_free(&changed);
-	if (rc == US_ELIMIT)
-		return imap_no(s, "[LIMIT] Too many user flags in mailbox");
 	return rc;
 }

@@ -18,6 +18,7 @@
 #include "server/base/scan.h"
 #include "server/base/span.h"
 #include "server/imap/framer.h"
+#include "server/imap/resync.h"
 #include "server/imap/token.h"
 
 struct imap_session;
@@ -141,6 +142,8 @@ COMMAND_HANDLER(idle);
 
 struct args_select {
 	struct span mailbox;
+	bool condstore, has_resync;
+	struct resync_args resync;
 };
 COMMAND_PARSER(select);
 COMMAND_HANDLER(select);
@@ -196,6 +199,8 @@ enum status_item {
 	STATUS_UIDVALIDITY = 1u << 3,
 	STATUS_UNSEEN = 1u << 4,
 	STATUS_SIZE = 1u << 5,
+	STATUS_MAILBOXID = 1u << 6,     /* RFC 8474 */
+	STATUS_HIGHESTMODSEQ = 1u << 7, /* RFC 7162 */
 };
 struct args_status {
 	struct span mailbox;

@@ -14,10 +14,15 @@ static const struct {
 } plain_items[] = {
 	{"BODY", FETCH_BODY},
 	{"BODYSTRUCTURE", FETCH_BODYSTRUCTURE},
+	{"DIGEST.SHA1", FETCH_DIGEST},
+	{"EMAILID", FETCH_EMAILID},
 	{"ENVELOPE", FETCH_ENVELOPE},
 	{"FLAGS", FETCH_FLAGS},
 	{"INTERNALDATE", FETCH_INTERNALDATE},
+	{"MODSEQ", FETCH_MODSEQ},
 	{"RFC822.SIZE", FETCH_SIZE},
+	{"SAVEDATE", FETCH_SAVEDATE},
+	{"THREADID", FETCH_THREADID},
 	{"UID", FETCH_UID},
 };
 
@@ -261,6 +266,69 @@ static int parse_items(struct gathered *g, struct us_err *err)
 	return rc;
 }
 
+/* ---- modifiers ------------------------------------------------------------------------------------ */
+
+static const char *form_of(const struct parse *p)
+{
+	return p->uid ? "UID " : "";
+}
+
+static int parse_changed_since(struct gathered *g, struct us_err *err)
+{
+	struct parse *p = g->p;
+
+	if (!scan_skip(&p->s, ' '))
+		return us_fail(err, US_EPROTO, "Missing required argument to %s%s CHANGEDSINCE",
+			       form_of(p), p->command->shown);
+	g->args->only_changed = true;
+	g->args->changed_since = token_number64(&p->s);
+	g->args->items |= FETCH_MODSEQ;
+	return p->s.bad ? us_fail(err, US_EPROTO, "Invalid argument to %s%s CHANGEDSINCE",
+				  form_of(p), p->command->shown)
+			: 0;
+}
+
+static int parse_modifier(struct gathered *g, struct us_err *err)
+{
+	struct parse *p = g->p;
+	struct span word = token_atom(&p->s);
+
+	if (!p->s.bad && span_is_nocase(word, "CHANGEDSINCE"))
+		return parse_changed_since(g, err);
+	if (!p->s.bad && span_is_nocase(word, "VANISHED") && p->uid) {
+		g->args->vanished = true;
+		return 0;
+	}
+	if (word.len > 64)
+		word.len = 64;
+	return us_fail(err, US_EPROTO, "Invalid %s%s modifier %.*s", form_of(p), p->command->shown,
+		       SPAN_ARG(word));
+}
+
+/* If there are any. */
+static int parse_modifiers(struct gathered *g, struct us_err *err)
+{
+	struct scan *s = &g->p->s, before = *s;
+	int rc = 0;
+
+	if (!scan_skip(s, ' ') || !scan_skip(s, '(')) {
+		*s = before;
+		return 0;
+	}
+	do
+		rc = parse_modifier(g, err);
+	while (rc == 0 && scan_skip(s, ' '));
+	if (rc == 0 && !scan_skip(s, ')'))
+		return us_fail(err, US_EPROTO, "Missing close parenthesis in %s",
+			       g->p->command->shown);
+	if (rc == 0 && g->args->vanished && !g->args->only_changed) /* RFC 7162, 3.2.6 */
+		return us_fail(err, US_EPROTO, "Invalid %s%s modifier VANISHED", form_of(g->p),
+			       g->p->command->shown);
+	return rc;
+}
+
+/* ---- the whole ------------------------------------------------------------------------------------ */
+
 /* Few, and mostly in order already. */
 static void sort_sections(struct gathered *g)
 {
@@ -286,6 +354,8 @@ int parse_fetch(struct parse *p, void **out, struct us_err *err)
 	if (!scan_skip(&p->s, ' '))
 		return parse_missing(p, err);
 	rc = parse_items(&g, err);
+	if (rc == 0)
+		rc = parse_modifiers(&g, err);
 	if (rc == 0)
 		rc = parse_end(p, err);
 	if (rc < 0)

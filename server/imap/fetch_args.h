@@ -1,8 +1,12 @@
 /* fetch_args.h - what a FETCH asks for, as data (RFC 3501, sections 6.4.5 and 9).
  *
  *	fetch	  = SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")")
+ *		    [SP "(" modifier *(SP modifier) ")"]
  *	fetch-att = "ENVELOPE" / "FLAGS" / "INTERNALDATE" / "RFC822" [".HEADER" / ".SIZE" / ".TEXT"] / "UID" /
- *		    "BODY" ["STRUCTURE"] / "BODY" [".PEEK"] "[" [section] "]" ["<" number "." nz-number ">"]
+ *		    "BODY" ["STRUCTURE"] / "BODY" [".PEEK"] "[" [section] "]" ["<" number "." nz-number ">"] /
+ *		    "MODSEQ" (RFC 7162) / "EMAILID" / "THREADID" (RFC 8474) / "SAVEDATE" (RFC 8514) /
+ *		    "DIGEST.SHA1" (of a Cyrus: the message's, in hex)
+ *	modifier  = "CHANGEDSINCE" SP modseq / "VANISHED" (RFC 7162; the second with the first, in the UID form)
  *	section	  = section.h's, HEADER.FIELDS and .NOT with SP "(" astring *(SP astring) ")"
  *
  * Pure. RFC822.HEADER and its like are sections under another label. An item is answered once however often
@@ -23,11 +27,16 @@
 enum fetch_item {
 	FETCH_FLAGS = 1u << 0,
 	FETCH_UID = 1u << 1,
-	FETCH_INTERNALDATE = 1u << 2,
-	FETCH_SIZE = 1u << 3,
-	FETCH_ENVELOPE = 1u << 4,
-	FETCH_BODYSTRUCTURE = 1u << 5,
-	FETCH_BODY = 1u << 6,
+	FETCH_DIGEST = 1u << 2,
+	FETCH_INTERNALDATE = 1u << 3,
+	FETCH_MODSEQ = 1u << 4,
+	FETCH_SIZE = 1u << 5,
+	FETCH_EMAILID = 1u << 6,
+	FETCH_THREADID = 1u << 7,
+	FETCH_SAVEDATE = 1u << 8,
+	FETCH_ENVELOPE = 1u << 9,
+	FETCH_BODYSTRUCTURE = 1u << 10,
+	FETCH_BODY = 1u << 11,
 	FETCH_CACHED = FETCH_ENVELOPE | FETCH_BODYSTRUCTURE | FETCH_BODY, /* in the cache record */
 };
 
@@ -56,7 +65,10 @@ struct fetch_args {
 	unsigned items; /* enum fetch_item */
 	const struct fetch_section *section;
 	size_t n_sections;
-	bool sees; /* something here makes a message \Seen */
+	bool sees;         /* something here makes a message \Seen */
+	bool only_changed; /* since this modseq */
+	bool vanished;
+	uint64_t changed_since;
 };
 
 /* parse_fetch() of commands.h. */

@@ -215,16 +215,46 @@ static int put_section(struct stream *out, const struct fetch_section *section,
 	return put_octets(out, section, source, range, err);
 }
 
-static void put_internaldate(struct stream *out, const struct record *r)
+static void put_date(struct stream *out, int64_t time)
 {
-	struct datetime when = {.time = record_internaldate(r)};
+	struct datetime when = {.time = time, .zone_s = datetime_local_zone(time)};
 	char text[DATETIME_IMAP];
 
-	when.zone_s = datetime_local_zone(when.time);
 	datetime_format_imap(when, text);
-	stream_write_str(out, "INTERNALDATE \"");
+	stream_write_str(out, "\"");
 	stream_write_str(out, text);
 	stream_write_str(out, "\"");
+}
+
+static void put_digest(struct stream *out, const struct record *r)
+{
+	char hex[GUID_HEX];
+
+	guid_format(&r->guid, hex);
+	stream_write_str(out, "DIGEST.SHA1 ");
+	stream_write_str(out, hex);
+}
+
+/* THREADID is NIL where no peer gave the message a conversation (RFC 8474, 5.2). */
+static void put_object_id(struct stream *out, const struct record *r, bool of_thread)
+{
+	char id[RECORD_OBJECTID];
+	bool has = of_thread ? record_threadid(r, id) : (record_emailid(r, id), true);
+
+	stream_write_str(out, of_thread ? "THREADID " : "EMAILID ");
+	if (has)
+		stream_printf(out, "(%s)", id);
+	else
+		stream_write_str(out, "NIL");
+}
+
+static void put_savedate(struct stream *out, const struct record *r)
+{
+	stream_write_str(out, "SAVEDATE ");
+	if (r->savedate > 0)
+		put_date(out, r->savedate);
+	else
+		stream_write_str(out, "NIL");
 }
 
 static void put_item(struct stream *out, enum fetch_item item, const struct fetch_source *source)
@@ -234,8 +264,26 @@ static void put_item(struct stream *out, enum fetch_item item, const struct fetc
 		stream_write_str(out, "UID ");
 		reply_number(out, source->record->uid);
 		break;
+	case FETCH_DIGEST:
+		put_digest(out, source->record);
+		break;
 	case FETCH_INTERNALDATE:
-		put_internaldate(out, source->record);
+		stream_write_str(out, "INTERNALDATE ");
+		put_date(out, record_internaldate(source->record));
+		break;
+	case FETCH_MODSEQ:
+		stream_write_str(out, "MODSEQ (");
+		reply_number(out, source->record->modseq);
+		stream_write_str(out, ")");
+		break;
+	case FETCH_EMAILID:
+		put_object_id(out, source->record, /* of_thread */ false);
+		break;
+	case FETCH_THREADID:
+		put_object_id(out, source->record, /* of_thread */ true);
+		break;
+	case FETCH_SAVEDATE:
+		put_savedate(out, source->record);
 		break;
 	case FETCH_SIZE:
 		stream_write_str(out, "RFC822.SIZE ");

@@ -89,7 +89,9 @@ struct work {
 	struct commit *commit;
 	uint64_t modseq;
 	int64_t now;
-	struct uidset *changed;
+	struct uidset *changed, *modified;
+	struct uidset own_seen; /* his \Seen, which is not in the record, changes for these */
+	bool seen_on;           /* to that */
 };
 
 /* Does a new keyword change every message there is? */
@@ -116,10 +118,11 @@ static int begin(struct work *w, struct us_err *err)
 
 static int change_record(struct work *w, const struct record *r, struct us_err *err)
 {
+	bool is_seen_now = uidset_has(&w->own_seen, r->uid);
 	struct record after = *r;
 	int rc = 0;
 
-	if (!adds_a_name(w) && !apply(&w->bits, &after))
+	if (!adds_a_name(w) && !apply(&w->bits, &after) && !is_seen_now)
 		return 0;
 	if (!w->commit)
 		rc = begin(w, err);
@@ -132,6 +135,12 @@ static int change_record(struct work *w, const struct record *r, struct us_err *
 	return commit_put(w->commit, &after, err);
 }
 
+static bool is_modified(const struct work *w, const struct record *r)
+{
+	return w->change->conditional && r->modseq > w->change->unchanged_since;
+}
+
+/* Add the parts; *w->modified gets what is left alone. */
 static int change_records(struct work *w, const struct uidset *uids, struct us_err *err)
 {
 	struct selected_walk walk = selected_walk(w->sel, uids);
@@ -139,9 +148,48 @@ static int change_records(struct work *w, const struct uidset *uids, struct us_e
 	uint32_t seq;
 	int rc = 0;
 
-	while (rc == 0 && (r = selected_next(&walk, &seq)))
-		if (record_is_live(r))
+	while (rc == 0 && (r = selected_next(&walk, &seq))) {
+		if (!record_is_live(r))
+			continue;
+		if (is_modified(w, r))
+			uidset_add(w->modified, r->uid, r->uid);
+		else
 			rc = change_record(w, r, err);
+	}
+	return rc;
+}
+
+/* ---- \Seen of one who is not the owner -------------------------------------------------------------- */
+
+/* The messages for which it changes. */
+static void find_own_seen(struct work *w, const struct uidset *uids)
+{
+	const struct flag_change *change = w->change;
+	struct selected_walk walk = selected_walk(w->sel, uids);
+	bool named = change->system & FLAG_SEEN;
+	const struct record *r;
+	uint32_t seq;
+
+	w->seen_on = change->how != FLAGS_REMOVE && named;
+	if (!named && (change->how != FLAGS_REPLACE || !(w->sel->rights & ACL_SETSEEN)))
+		return;
+	while ((r = selected_next(&walk, &seq)))
+		if (record_is_live(r) && !is_modified(w, r) &&
+		    !(selected_flags(w->sel, r) & FLAG_SEEN) == w->seen_on)
+			uidset_add(&w->own_seen, r->uid, r->uid);
+}
+
+/* ---- the whole ----------------------------------------------------------------------------------- */
+
+static int change_locked(struct work *w, const struct uidset *uids, struct us_err *err)
+{
+	int rc;
+
+	if (!w->sel->own_seen)
+		find_own_seen(w, uids);
+	rc = change_records(w, uids, err);
+	if (rc == 0 && !uidset_is_empty(&w->own_seen))
+		rc = selected_set_seen(w->sel, &w->own_seen, w->seen_on, err);
 	if (rc < 0)
 		commit_abort(&w->commit);
 	else if (w->commit)
@@ -149,47 +197,23 @@ static int change_records(struct work *w, const struct uidset *uids, struct us_e
 	return rc;
 }
 
-/* ---- \Seen of one who is not the owner -------------------------------------------------------------- */
-
-static int change_own_seen(struct selected *sel, const struct uidset *uids,
-			   const struct flag_change *change, struct uidset *changed,
-			   struct us_err *err)
-{
-	bool named = change->system & FLAG_SEEN;
-	bool on = change->how != FLAGS_REMOVE && named;
-	struct uidset set = UIDSET_INIT;
-	struct selected_walk walk;
-	const struct record *r;
-	uint32_t seq;
-	int rc = 0;
-
-	if (!named && (change->how != FLAGS_REPLACE || !(sel->rights & ACL_SETSEEN)))
-		return 0;
-	walk = selected_walk(sel, uids);
-	while ((r = selected_next(&walk, &seq)))
-		if (record_is_live(r) && !(selected_flags(sel, r) & FLAG_SEEN) == on)
-			uidset_add(&set, r->uid, r->uid);
-	if (!uidset_is_empty(&set))
-		rc = selected_set_seen(sel, &set, on, err);
-	for (size_t i = 0; rc == 0 && i < set.n; i++)
-		uidset_add(changed, set.range[i].low, set.range[i].high);
-	uidset_free(&set);
-	return rc;
-}
-
 int flag_change_run(struct selected *sel, const struct uidset *uids,
-		    const struct flag_change *change, struct uidset *changed, struct us_err *err)
+		    const struct flag_change *change, struct uidset *changed,
+		    struct uidset *modified, struct us_err *err)
 {
-	struct work w = {.sel = sel, .change = change, .changed = changed, .now = store_now()};
+	struct work w = {.sel = sel,
+			 .change = change,
+			 .changed = changed,
+			 .modified = modified,
+			 .now = store_now()};
 	int rc = selected_lock(sel, err);
 
 	if (rc < 0)
 		return rc;
 	system_bits(sel, change, &w.bits);
 	keyword_bits(sel, change, &w.bits, &w.all_known);
-	rc = change_records(&w, uids, err);
-	if (rc == 0 && !sel->own_seen)
-		rc = change_own_seen(sel, uids, change, changed, err);
+	rc = change_locked(&w, uids, err);
 	selected_unlock(sel, rc < 0 ? 0 : w.modseq);
+	uidset_free(&w.own_seen);
 	return rc;
 }

@@ -7,7 +7,7 @@
 
 #define DAY 86400
 
-enum argument { NOTHING, STRING, FIELD_AND_STRING, KEYWORD, NUMBER, DATE, UID_SET };
+enum argument { NOTHING, STRING, FIELD_AND_STRING, KEYWORD, NUMBER, DATE, UID_SET, MODSEQ };
 /* What a number or a day says about a range. */
 enum relation { NO_RANGE, BELOW, EXACTLY, FROM_ON, ABOVE };
 
@@ -28,14 +28,20 @@ static const struct {
 	{"CC", STRING, SEARCH_FIELD, false, 0, NO_RANGE, "Cc"},
 	{"DELETED", NOTHING, SEARCH_FLAG, false, FLAG_DELETED, NO_RANGE, NULL},
 	{"DRAFT", NOTHING, SEARCH_FLAG, false, FLAG_DRAFT, NO_RANGE, NULL},
+	{"EMAILID", STRING, SEARCH_EMAILID, false, 0, NO_RANGE, NULL},
 	{"FLAGGED", NOTHING, SEARCH_FLAG, false, FLAG_FLAGGED, NO_RANGE, NULL},
 	{"FROM", STRING, SEARCH_FIELD, false, 0, NO_RANGE, "From"},
 	{"HEADER", FIELD_AND_STRING, SEARCH_FIELD, false, 0, NO_RANGE, NULL},
 	{"KEYWORD", KEYWORD, SEARCH_KEYWORD, false, 0, NO_RANGE, NULL},
 	{"LARGER", NUMBER, SEARCH_SIZE, false, 0, ABOVE, NULL},
+	{"MODSEQ", MODSEQ, SEARCH_MODSEQ, false, 0, FROM_ON, NULL},
 	{"OLD", NOTHING, SEARCH_RECENT, true, 0, NO_RANGE, NULL},
 	{"ON", DATE, SEARCH_RECEIVED, false, 0, EXACTLY, NULL},
 	{"RECENT", NOTHING, SEARCH_RECENT, false, 0, NO_RANGE, NULL},
+	{"SAVEDATESUPPORTED", NOTHING, SEARCH_ALL, false, 0, NO_RANGE, NULL},
+	{"SAVEDBEFORE", DATE, SEARCH_SAVED, false, 0, BELOW, NULL},
+	{"SAVEDON", DATE, SEARCH_SAVED, false, 0, EXACTLY, NULL},
+	{"SAVEDSINCE", DATE, SEARCH_SAVED, false, 0, FROM_ON, NULL},
 	{"SEEN", NOTHING, SEARCH_FLAG, false, FLAG_SEEN, NO_RANGE, NULL},
 	{"SENTBEFORE", DATE, SEARCH_SENT, false, 0, BELOW, NULL},
 	{"SENTON", DATE, SEARCH_SENT, false, 0, EXACTLY, NULL},
@@ -44,6 +50,7 @@ static const struct {
 	{"SMALLER", NUMBER, SEARCH_SIZE, false, 0, BELOW, NULL},
 	{"SUBJECT", STRING, SEARCH_FIELD, false, 0, NO_RANGE, "Subject"},
 	{"TEXT", STRING, SEARCH_TEXT, false, 0, NO_RANGE, NULL},
+	{"THREADID", STRING, SEARCH_THREADID, false, 0, NO_RANGE, NULL},
 	{"TO", STRING, SEARCH_FIELD, false, 0, NO_RANGE, "To"},
 	{"UID", UID_SET, SEARCH_UIDS, false, 0, NO_RANGE, NULL},
 	{"UNANSWERED", NOTHING, SEARCH_FLAG, true, FLAG_ANSWERED, NO_RANGE, NULL},
@@ -143,6 +150,23 @@ static struct search_node *take_number(struct search_parse *sp, struct search_no
 	return node;
 }
 
+/* [entry SP type SP] before the number: flags have no modseqs of their own here, which RFC 7162 (3.1.5) allows. */
+static struct search_node *take_modseq(struct search_parse *sp, struct search_node *node)
+{
+	struct scan *s = &sp->p->s;
+
+	if (scan_peek(s) == '"') {
+		(void)token_string(s, sp->p->pool);
+		token_space(s);
+		if (!token_is_word(s, "all") && !token_is_word(s, "priv") &&
+		    !token_is_word(s, "shared"))
+			return refuse(sp, "Invalid entry type in Search command");
+		token_space(s);
+	}
+	sp->args->modseq = true;
+	return take_number(sp, node, FROM_ON);
+}
+
 static struct search_node *take_date(struct search_parse *sp, struct search_node *node,
 				     enum relation relation)
 {
@@ -182,6 +206,8 @@ static struct search_node *take_known(struct search_parse *sp, size_t i, struct 
 		return take_date(sp, node, known_keys[i].relation);
 	case UID_SET:
 		return take_set(sp, node);
+	case MODSEQ:
+		return take_modseq(sp, node);
 	case NOTHING:
 		break;
 	}

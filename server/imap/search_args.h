@@ -3,7 +3,8 @@
  *	search	   = [SP "RETURN" SP "(" [return *(SP return)] ")"] [SP "CHARSET" SP astring] 1*(SP search-key)
  *	return	   = "MIN" / "MAX" / "ALL" / "COUNT" / "SAVE"
  *	search-key = "(" search-key *(SP search-key) ")" / "NOT" SP search-key / "OR" SP search-key SP search-key /
- *		     sequence-set / "UID" SP sequence-set / flag, date, size and string keys: known_keys[]
+ *		     sequence-set / "UID" SP sequence-set / "MODSEQ" [SP entry SP ("all" / "priv" / "shared")] SP modseq /
+ *		     flag, date, size and string keys: known_keys[]
  *
  * Pure. The tree is simplified as it grows: a NOT is a mark on what it negates, an AND in an AND and an OR in an OR
  * are one list, UNSEEN is not SEEN. So a chain of a hundred ORs, as clients write them, is as flat as what it means.
@@ -32,6 +33,10 @@ enum search_key {
 	SEARCH_TEXT,     /* string */
 	SEARCH_AND,      /* children */
 	SEARCH_OR,       /* children */
+	SEARCH_SAVED,    /* days: when it came into this mailbox within range (RFC 8514) */
+	SEARCH_MODSEQ,   /* within range (RFC 7162) */
+	SEARCH_EMAILID,  /* string (RFC 8474) */
+	SEARCH_THREADID, /* string */
 };
 
 struct search_node {
@@ -60,6 +65,7 @@ enum search_return {
 };
 
 struct search_args {
+	bool modseq;         /* MODSEQ was searched for: the answer tells the highest */
 	bool extended;       /* RETURN was given: the answer is an ESEARCH, if one is shown */
 	unsigned returns;    /* enum search_return */
 	struct span charset; /* SPAN_NULL: none named */

@@ -232,6 +232,26 @@ static int64_t received_day(const struct record *r)
 	return datetime_midnight(when);
 }
 
+/* The same of when it came into this mailbox; of what has no such date no day is true. */
+static bool match_saved(const struct search_node *args, const struct record *r)
+{
+	struct datetime when = {.time = r->savedate, .zone_s = datetime_local_zone(r->savedate)};
+
+	return r->savedate > 0 && is_in_range(args, datetime_midnight(when));
+}
+
+static bool match_objectid(const struct search_node *args, const struct record *r)
+{
+	char id[RECORD_OBJECTID];
+	bool has = true;
+
+	if (args->key == SEARCH_EMAILID)
+		record_emailid(r, id);
+	else
+		has = record_threadid(r, id);
+	return has && span_is(args->string, id);
+}
+
 /* By the writer's calendar. The record keeps when that day began, but not in which zone, so the cache is asked. What has no
  * date was sent when it came, as in a Cyrus. */
 static int match_sent(const struct search_node *args, struct loaded *l, struct us_err *err)
@@ -369,6 +389,13 @@ static int match_key(struct search_program *p, const struct node *node, struct l
 	case SEARCH_BODY:
 	case SEARCH_TEXT:
 		return match_body(p, node, l, err);
+	case SEARCH_SAVED:
+		return match_saved(node->args, m->record);
+	case SEARCH_MODSEQ:
+		return m->record->modseq >= (uint64_t)node->args->range.from;
+	case SEARCH_EMAILID:
+	case SEARCH_THREADID:
+		return match_objectid(node->args, m->record);
 	case SEARCH_AND:
 	case SEARCH_OR:
 		return match_children(p, node, l, err);

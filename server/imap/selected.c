@@ -203,6 +203,9 @@ static void begin(struct selected *sel)
 	sel->last_uid = c->last_uid;
 	sel->known = c->highestmodseq;
 	sel->recent = count_recent(sel);
+	sel->told_modseq = mailbox_highestmodseq(sel->mailbox);
+	if (sel->session->enabled & IMAP_QRESYNC)
+		selected_map(sel);
 }
 
 int selected_open(struct imap_session *s, struct span name, uint32_t rights, bool examine,
@@ -410,6 +413,27 @@ void selected_put_flags(struct selected *sel, struct stream *out, const struct r
 				put_word(out, &blank, names->bit[bit].name);
 		}
 	stream_write_str(out, ")");
+}
+
+void selected_put_change(struct selected *sel, struct stream *out, uint32_t seq,
+			 const struct record *r)
+{
+	const struct imap_session *s = sel->session;
+
+	stream_write_str(out, "* ");
+	reply_number(out, seq);
+	stream_write_str(out, " FETCH (FLAGS ");
+	selected_put_flags(sel, out, r);
+	if (s->uid_form || s->enabled & IMAP_QRESYNC) {
+		stream_write_str(out, " UID ");
+		reply_number(out, r->uid);
+	}
+	if (s->enabled & IMAP_CONDSTORE) {
+		stream_write_str(out, " MODSEQ (");
+		reply_number(out, r->modseq);
+		stream_write_str(out, ")");
+	}
+	stream_write_str(out, ")\r\n");
 }
 
 static void put_keywords(const struct selected *sel, struct stream *out, const char **blank)

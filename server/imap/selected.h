@@ -15,7 +15,8 @@
  *  (3) A message is \Recent in exactly one session, that of whoever claimed it first; not in a read-only one,
  *	which shows it without claiming.
  *  (4) Nothing costs by the number of messages but what looks at them: the map of numbers is made when first asked
- *	for and kept as runs of consecutive UIDs (seqmap.h); news come from the records that changed.
+ *	for, with QRESYNC at once, and kept as runs of consecutive UIDs (seqmap.h); news come from the records that
+ *	changed.
  *  (5) Whenever the view has moved, what moved was noted as news (`known` is the view's modseq): the only ways to move it
  *	are selected_update() and selected_lock().
  *
@@ -58,6 +59,7 @@ struct selected {
 	uint32_t last_uid; /* messages up to this one have numbers */
 	bool mapped;       /* `map` is made */
 	struct seqmap map;
+	uint64_t told_modseq;    /* HIGHESTMODSEQ, when he last knew all */
 	struct flag_names names; /* in use when FLAGS was last written: the lengths only */
 
 	/* News, found and not told yet. */
@@ -82,6 +84,8 @@ void selected_close(struct selected **sel);
 
 /* ---- numbers -------------------------------------------------------------------------------------- */
 
+/* Make the map now: what is told as UIDs (VANISHED) has to be known as such before it is gone. */
+void selected_map(struct selected *sel);
 uint32_t selected_seq(struct selected *sel,
 		      uint32_t uid); /* 0: no number (unknown, or not told yet) */
 uint32_t selected_uid(struct selected *sel,
@@ -117,6 +121,9 @@ bool selected_is_recent(const struct selected *sel, uint32_t uid);
 uint32_t selected_flags(const struct selected *sel, const struct record *r);
 /* "(\Recent \Answered \Seen work)" */
 void selected_put_flags(struct selected *sel, struct stream *out, const struct record *r);
+/* "* 3 FETCH (FLAGS (\Seen))", with UID in the UID form and with QRESYNC, with MODSEQ if the client wants to know. */
+void selected_put_change(struct selected *sel, struct stream *out, uint32_t seq,
+			 const struct record *r);
 /* FLAGS and PERMANENTFLAGS again if keywords came that this client has not heard of. */
 void selected_tell_names(struct selected *sel, struct stream *out);
 /* FLAGS, PERMANENTFLAGS. */
@@ -141,7 +148,7 @@ enum selected_news {
 	SELECTED_KEEP_NUMBERS, /* all but EXPUNGE */
 	SELECTED_ALL,
 };
-/* Take in what was published and write it: EXPUNGE, EXISTS, RECENT, FLAGS, FETCH. US_ENOENT: the mailbox is gone
+/* Take in what was published and write it: EXPUNGE (with QRESYNC VANISHED), EXISTS, RECENT, FLAGS, FETCH. US_ENOENT: the mailbox is gone
  * (deleted, or no longer for this user). Does not flush. */
 int selected_update(struct selected *sel, enum selected_news what, struct us_err *err);
 /* A descriptor that becomes readable when the mailbox changes; selected_bell_clear() after each time. */

@@ -7,6 +7,7 @@
 #include "server/base/io.h"
 #include "server/base/mem.h"
 #include "server/imap/reply.h"
+#include "server/imap/resync.h"
 #include "server/imap/selected_private.h"
 #include "server/imap/session.h"
 
@@ -101,6 +102,9 @@ static int take_in(struct selected *sel, struct us_err *err)
 
 static void tell_expunged(struct selected *sel, struct stream *out)
 {
+	bool as_uids =
+		sel->session->enabled & IMAP_QRESYNC; /* no phantoms: the map was made at once */
+	struct uidset vanished = UIDSET_INIT;
 	uint32_t gone = 0;
 
 	if (uidset_is_empty(&sel->expunged) && !sel->phantoms)
@@ -112,7 +116,9 @@ static void tell_expunged(struct selected *sel, struct stream *out)
 	     uid = uidset_next(&sel->expunged, uid + 1)) {
 		uint32_t seq = seqmap_seq(&sel->map, uid);
 
-		if (seq)
+		if (seq && as_uids)
+			uidset_add(&vanished, uid, uid);
+		else if (seq)
 			reply_untagged(out, "%u EXPUNGE", seq - gone++);
 		if (seq && uidset_has(&sel->recents, uid))
 			sel->recent--;
@@ -121,6 +127,8 @@ static void tell_expunged(struct selected *sel, struct stream *out)
 		if (uid == UINT32_MAX)
 			break;
 	}
+	resync_put_vanished(out, &vanished, /* earlier */ false);
+	uidset_free(&vanished);
 	seqmap_remove(&sel->map, &sel->expunged);
 	uidset_clear(&sel->expunged);
 	sel->exists = sel->map.count;
@@ -161,11 +169,7 @@ static void tell_changed(struct selected *sel, struct stream *out)
 
 		if (!r || !seq || !record_is_live(r))
 			continue;
-		stream_printf(out, "* %u FETCH (FLAGS ", seq);
-		selected_put_flags(sel, out, r);
-		if (sel->session->uid_form)
-			stream_printf(out, " UID %u", uid);
-		stream_write_str(out, ")\r\n");
+		selected_put_change(sel, out, seq, r);
 	}
 	uidset_clear(&sel->changed);
 }
@@ -183,6 +187,9 @@ int selected_update(struct selected *sel, enum selected_news what, struct us_err
 		tell_arrived(sel, out);
 	selected_tell_names(sel, out);
 	tell_changed(sel, out);
+	if (uidset_is_empty(&sel->expunged) &&
+	    sel->last_uid == sel->mailbox->view.counters.last_uid)
+		sel->told_modseq = mailbox_highestmodseq(sel->mailbox);
 	return 0;
 }
 

@@ -8,8 +8,6 @@
 void selected_note_changes(struct selected *sel);
 /* Claim messages that nobody has seen as \Recent. What goes wrong is logged: then they are recent to somebody else. */
 void selected_claim_recent(struct selected *sel);
-/* Make the map of what was told. */
-void selected_map(struct selected *sel);
 /* Read this user's seen state again; messages whose \Seen changed become news. */
 int selected_read_seen(struct selected *sel, struct us_err *err);
 

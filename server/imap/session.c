@@ -305,6 +305,16 @@ static void run_frame(struct imap_session *s)
 		run_parsed(s, scan);
 }
 
+void imap_enable_condstore(struct imap_session *s, const char *by)
+{
+	if (s->enabled & IMAP_CONDSTORE)
+		return;
+	s->enabled |= IMAP_CONDSTORE;
+	if (s->selected)
+		reply_untagged(s->out, "OK [HIGHESTMODSEQ %llu] CONDSTORE enabled by %s",
+			       (unsigned long long)s->selected->told_modseq, by);
+}
+
 /* ---- its end ------------------------------------------------------------------------------------- */
 
 int imap_tell_news(struct imap_session *s, bool keep_numbers, struct us_err *err)

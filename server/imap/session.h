@@ -41,6 +41,12 @@ struct imap_options {
 	int64_t timeout_s, idle_timeout_s;
 };
 
+/* What a client asked for by ENABLE, or by using it. */
+enum imap_enabled {
+	IMAP_CONDSTORE = 1u << 0, /* FETCH says MODSEQ (RFC 7162, 3.1) */
+	IMAP_QRESYNC = 1u << 1,   /* VANISHED in place of EXPUNGE (3.2) */
+};
+
 struct imap_session {
 	struct host *host;
 	const struct service_conn *conn;
@@ -66,6 +72,7 @@ struct imap_session {
 	struct pool *login_pool;    /* what `who` borrows; NULL before */
 	struct mboxname_view names; /* as this user sees them */
 	struct selected *selected;  /* NULL: nothing is */
+	unsigned enabled;           /* enum imap_enabled */
 	struct append *append;      /* append.c's */
 	struct csync *csync;        /* of an administrator who used SYNC*; else NULL */
 	struct login_limit *limit;
@@ -100,6 +107,9 @@ int imap_read_line(struct imap_session *s, size_t limit, struct buf *line, struc
 /* ---- state --------------------------------------------------------------------------------------- */
 
 bool imap_is_admin(const struct imap_session *s);
+/* From now on the client is told of MODSEQs; the first time he hears how far he has been told (RFC 7162, 3.1.2). `by` is what he
+ * used: "MODSEQ fetch". */
+void imap_enable_condstore(struct imap_session *s, const char *by);
 /* Untagged news that are due, FETCH for a known number and all. A mailbox that is gone ends the session. */
 int imap_tell_news(struct imap_session *s, bool keep_numbers, struct us_err *err);
 

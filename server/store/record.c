@@ -146,6 +146,20 @@ static void thrid_text(const struct record *r, char out[24])
 		snprintf(out, 24, "%" PRIx64, r->cid);
 }
 
+void record_emailid(const struct record *r, char out[RECORD_OBJECTID])
+{
+	char hex[GUID_HEX];
+
+	guid_format(&r->guid, hex);
+	snprintf(out, RECORD_OBJECTID, "M%.24s", hex);
+}
+
+bool record_threadid(const struct record *r, char out[RECORD_OBJECTID])
+{
+	snprintf(out, RECORD_OBJECTID, "T%016" PRIx64, r->cid);
+	return r->cid != 0;
+}
+
 static void savedate_text(const struct record *r, char out[24])
 {
 	out[0] = '\0';

@@ -117,6 +117,12 @@ static inline int64_t record_internaldate(const struct record *r)
 	return r->internaldate_ns / 1000000000;
 }
 
+/* EMAILID and THREADID (RFC 8474) as a Cyrus makes them, so that a client finds the same ones behind a failover: of the
+ * guid, and of the conversation. False: it is in none. */
+#define RECORD_OBJECTID 28
+void record_emailid(const struct record *r, char out[RECORD_OBJECTID]);
+bool record_threadid(const struct record *r, char out[RECORD_OBJECTID]);
+
 uint32_t record_crc(const struct record *r); /* what `crc` has to be */
 bool record_is_sound(const struct record *r);
 

@@ -3,7 +3,9 @@ NORMAL takes out on both sides, and for those in a table of differences, each wi
 
 import pytest
 
-from test_imap_dialogue import ONLY_IMAP, Talker, commands
+from test_imap_dialogue import LEFT_OUT, NORMAL, ONLY_IMAP
+
+from lib.dialogue import Talker, commands
 
 LISTS = r"""
 CREATE foo
@@ -120,7 +122,7 @@ LISTS_DIFFERENT = {
         ["a NO [USEATTR] Invalid annotation entry"], ["a NO [USEATTR] Invalid special use"]) for use in ("Flagged", "All")},
     ("alice", r"CREATE odd3 (USE \Archive)"): (
         "a Cyrus reads what is no list as an empty one, and says OK to what it does not do",
-        ["a OK Completed"], ["a BAD Invalid parameter in Create"]),
+        ["a OK [MAILBOXID (id)] Completed"], ["a BAD Invalid parameter in Create"]),
     ("alice", "DELETE odd3"): (
         "so it is not there", ["a OK Completed"], ["a NO Mailbox does not exist"]),
     ("bob", 'LIST "" % RETURN (MYRIGHTS STATUS (MESSAGES))'): (
@@ -150,7 +152,7 @@ def hold(peer, us, dialogues, different, adapt=lambda _command, lines: lines):
     """Say every dialogue, {user: commands}, to both; adapt(command, lines) takes out of a reply what may differ."""
     unused, wrong = set(different), []
     for user, text in dialogues:
-        theirs, ours = Talker(peer.imap_port), Talker(us.imap_port)
+        theirs, ours = Talker(peer.imap_port, NORMAL, LEFT_OUT), Talker(us.imap_port, NORMAL, LEFT_OUT)
         for one in (theirs, ours):
             assert one.say(f"LOGIN {user} pw")[-1].startswith("a OK")
         for command in commands(text):

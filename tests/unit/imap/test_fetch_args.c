@@ -38,8 +38,9 @@ static void put_section(struct buf *out, const struct fetch_section *section)
 
 static void put_args(struct buf *out, const struct fetch_args *args)
 {
-	static const char *const names[] = {"FLAGS",    "UID",           "DATE", "SIZE",
-					    "ENVELOPE", "BODYSTRUCTURE", "BODY"};
+	static const char *const names[] = {"FLAGS",  "UID",      "DIGEST",        "DATE",
+					    "MODSEQ", "SIZE",     "EMAILID",       "THREADID",
+					    "SAVED",  "ENVELOPE", "BODYSTRUCTURE", "BODY"};
 
 	for (size_t i = 0; i < args->set.n; i++)
 		buf_printf(out, "%s%u:%u", i ? "," : "", args->set.range[i].from,
@@ -51,6 +52,9 @@ static void put_args(struct buf *out, const struct fetch_args *args)
 		put_section(out, &args->section[i]);
 	if (args->sees)
 		buf_add_str(out, " sees");
+	if (args->only_changed)
+		buf_printf(out, " since %llu%s", (unsigned long long)args->changed_since,
+			   args->vanished ? " vanished" : "");
 }
 
 static const struct {
@@ -78,6 +82,10 @@ static const struct {
 	 "1:1 BODY[2.HEADER.FIELDS.NOT (\"a b\")]<1>=2/NOT,a b@1+2"},
 	{" 1 BODY.PEEK[HEADER.FIELDS (\"\")]", "1:1 BODY[HEADER.FIELDS (\"\")]=/FIELDS,"},
 	{" 1 RFC822", "1:1 RFC822=/ALL sees"},
+	{" 1 (SAVEDATE THREADID emailid MODSEQ digest.sha1)",
+	 "1:1 DIGEST MODSEQ EMAILID THREADID SAVED"},
+	{" 1 FLAGS (CHANGEDSINCE 7)", "1:1 FLAGS MODSEQ since 7"},
+	{" 1 (FLAGS) (changedsince 0)", "1:1 FLAGS MODSEQ since 0"},
 	{" 1 RFC822.HEADER", "1:1 RFC822.HEADER=/HEADER"},
 	{" 1 RFC822.TEXT", "1:1 RFC822.TEXT=/TEXT sees"},
 	/* The order is a Cyrus's, and each section is answered as often as it was asked for. */
@@ -126,6 +134,13 @@ static const struct {
 	{" 1 FLAGS UID", "Unexpected extra arguments to Fetch"},
 	{" 1 (FLAGS) ", "Unexpected extra arguments to Fetch"},
 	{" 1 BODY[", "Invalid body section"},
+	{" 1 FLAGS ()", "Invalid Fetch modifier "},
+	{" 1 FLAGS (BOGUS)", "Invalid Fetch modifier BOGUS"},
+	{" 1 FLAGS (VANISHED)", "Invalid Fetch modifier VANISHED"},
+	{" 1 FLAGS (CHANGEDSINCE)", "Missing required argument to Fetch CHANGEDSINCE"},
+	{" 1 FLAGS (CHANGEDSINCE x)", "Invalid argument to Fetch CHANGEDSINCE"},
+	{" 1 FLAGS (CHANGEDSINCE 1", "Missing close parenthesis in Fetch"},
+	{" 1 FLAGS (CHANGEDSINCE 1) x", "Unexpected extra arguments to Fetch"},
 	{" 1 BODY[BOGUS]", "Invalid body section"},
 	{" 1 BODY[0]", "Invalid body section"},
 	{" 1 BODY[1.]", "Invalid body section"},
@@ -170,6 +185,10 @@ static void the_uid_form_shows_uids(void **state UNUSED)
 	assert_ok(parse(" 5:* FLAGS", true, pool, &args, &err), &err);
 	assert_int_equal(args->items, FETCH_FLAGS | FETCH_UID);
 	assert_int_equal(args->set.range[0].to, TOKEN_STAR);
+	assert_ok(parse(" 1 FLAGS (CHANGEDSINCE 3 VANISHED)", true, pool, &args, &err), &err);
+	assert_true(args->vanished && args->only_changed && args->changed_since == 3);
+	assert_int_equal(parse(" 1 FLAGS (VANISHED)", true, pool, &args, &err), US_EPROTO);
+	assert_string_equal(err.text, "Invalid UID Fetch modifier VANISHED");
 	pool_free(&pool);
 }
 

@@ -96,6 +96,17 @@ static void items_come_from_record_and_cache(void **state UNUSED)
 	assert_shown(&m, " 1 RFC822.SIZE", "RFC822.SIZE 29");
 	assert_shown(&m, " 1 (RFC822.SIZE UID)", "UID 7 RFC822.SIZE 29");
 	assert_shown(&m, " 1 INTERNALDATE", "INTERNALDATE \"23-Nov-2026 00:07:33 +0000\"");
+	m.record.modseq = 9223372036854775807u;
+	assert_shown(&m, " 1 MODSEQ", "MODSEQ (9223372036854775807)");
+	assert_shown(&m, " 1 (SAVEDATE THREADID)", "THREADID NIL SAVEDATE NIL");
+	m.record.cid = 0xabcdef;
+	m.record.savedate = 1795392454;
+	assert_shown(&m, " 1 (SAVEDATE THREADID)",
+		     "THREADID (T0000000000abcdef) SAVEDATE \"23-Nov-2026 00:07:34 +0000\"");
+	memset(m.record.guid.byte, 0x5a, sizeof(m.record.guid.byte));
+	assert_shown(&m, " 1 (DIGEST.SHA1 EMAILID)",
+		     "DIGEST.SHA1 5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a "
+		     "EMAILID (M5a5a5a5a5a5a5a5a5a5a5a5a)");
 	assert_shown(&m, " 1 ENVELOPE",
 		     "ENVELOPE (NIL \"x\" ((NIL NIL \"a\" \"b\")) ((NIL NIL \"a\" \"b\")) "
 		     "((NIL NIL \"a\" \"b\")) NIL NIL NIL NIL NIL)");

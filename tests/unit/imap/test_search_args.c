@@ -22,7 +22,7 @@ static int parse(const char *text, struct pool *pool, const struct search_args *
 
 static void put_range(struct buf *out, const struct search_node *node)
 {
-	int64_t unit = node->key == SEARCH_SIZE ? 1 : 86400;
+	int64_t unit = node->key == SEARCH_SIZE || node->key == SEARCH_MODSEQ ? 1 : 86400;
 
 	if (node->range.from != INT64_MIN)
 		buf_printf(out, "%lld", (long long)(node->range.from / unit));
@@ -52,8 +52,9 @@ static const char *flag_name(uint32_t flag)
 static void put_tree(struct buf *out, const struct search_node *node)
 {
 	static const char *const names[] = {
-		"all",  "",      "recent", "keyword ", "#",     "uid ", "size ",
-		"day ", "sent ", "",       "body ",    "text ", "and",  "or",
+		"all",   "",     "recent", "keyword ", "#",        "uid ",
+		"size ", "day ", "sent ",  "",         "body ",    "text ",
+		"and",   "or",   "saved ", "modseq ",  "emailid ", "threadid ",
 	};
 
 	buf_printf(out, "%s%s", node->inverse ? "!" : "", names[node->key]);
@@ -61,7 +62,8 @@ static void put_tree(struct buf *out, const struct search_node *node)
 		buf_add_str(out, flag_name(node->flag));
 	else if (node->key == SEARCH_NUMBERS || node->key == SEARCH_UIDS)
 		put_set(out, node);
-	else if (node->key >= SEARCH_SIZE && node->key <= SEARCH_SENT)
+	else if ((node->key >= SEARCH_SIZE && node->key <= SEARCH_SENT) ||
+		 node->key == SEARCH_SAVED || node->key == SEARCH_MODSEQ)
 		put_range(out, node);
 	else if (node->key == SEARCH_FIELD)
 		buf_printf(out, "%.*s:%.*s", SPAN_ARG(node->name), SPAN_ARG(node->string));
@@ -142,6 +144,12 @@ static const struct {
 	{" return (SAVE) CHARSET UTF-8 SEEN", "[16] UTF-8 seen"},
 	{" RETURN (ALL SAVE MAX) 1", "[22] #1:1"},
 	{" $", "#$"},
+	{" SAVEDBEFORE 2-Jan-1970", "saved ..1"},
+	{" SAVEDON 2-Jan-1970", "saved 1..2"},
+	{" NOT SAVEDSINCE 2-Jan-1970 SAVEDATESUPPORTED", "and(!saved 1.. all)"},
+	{" MODSEQ 17", "modseq 17.."},
+	{" MODSEQ \"/flags/\\\\draft\" all 17 SEEN", "and(modseq 17.. seen)"},
+	{" EMAILID M12 THREADID T34", "and(emailid M12 threadid T34)"},
 	{" $ NOT UID $ OR $ 1", "and(#$ !uid $ or(#$ #1:1))"},
 };
 
@@ -211,6 +219,11 @@ static const struct {
 	{" RETURN (MIN)", "Missing required argument to Search"},
 	{" CHARSET UTF-8 RETURN () ALL", "Invalid Search criteria"},
 	{" $,1", "Invalid Search criteria"},
+	{" MODSEQ", "Missing required argument to Search modseq"},
+	{" MODSEQ x", "Invalid number in Search command"},
+	{" MODSEQ 9223372036854775808", "Invalid number in Search command"},
+	{" MODSEQ \"/flags/a\" none 1", "Invalid entry type in Search command"},
+	{" SAVEDON x", "Invalid date in Search command"},
 };
 
 static void others_are_refused(void **state UNUSED)
