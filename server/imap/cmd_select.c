@@ -110,7 +110,9 @@ static int warn_of_root(struct imap_session *s, struct span root, struct us_err 
 		limited |= quota.limit[i] != STATE_NO_LIMIT;
 	if (!limited)
 		return rc < 0 ? rc : 0;
-	rc = quota_usage(s->host->store, root, &usage, err);
+	rc = quota.limit[STATE_ANNOTATION_STORAGE] == STATE_NO_LIMIT
+		     ? quota_usage_of_messages(s->host->store, root, &usage, err)
+		     : quota_usage(s->host->store, root, &usage, err);
 	for (int i = 0; rc == 0 && i < STATE_RESOURCES; i++)
 		warn_resource(s, i, usage.used[i], quota.limit[i]);
 	return rc;

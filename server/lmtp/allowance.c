@@ -21,7 +21,7 @@ static int look_up(struct allowances *a, struct store *store, struct span root,
 
 	if (rc > 0 && (new.limits.limit[STATE_STORAGE] != STATE_NO_LIMIT ||
 		       new.limits.limit[STATE_MESSAGE] != STATE_NO_LIMIT))
-		rc = quota_usage(store, root, &new.used, err);
+		rc = quota_usage_of_messages(store, root, &new.used, err);
 	if (rc < 0) {
 		free(new.root);
 		return rc;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "server/base/mem.h"
+#include "server/store/annotations.h"
 #include "server/store/folder.h"
 #include "server/store/hdr.h"
 #include "server/store/mboxname.h"
@@ -188,6 +189,7 @@ struct sum {
 	struct store *store;
 	struct span root;
 	struct buf nested; /* a root below ours: nothing at or below it counts */
+	bool annotations;  /* of mailboxes, too */
 	struct quota_usage *usage;
 };
 
@@ -210,6 +212,19 @@ static int under_nested_root(struct sum *s, struct span name, struct us_err *err
 	return rc;
 }
 
+static int add_annotations(struct sum *s, const struct storeid *id, struct us_err *err)
+{
+	struct pool *pool = pool_new();
+	const struct state_annotation *list;
+	size_t n;
+	int rc = annotations_list(s->store, id, pool, &list, &n, err);
+
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		s->usage->annotation_bytes += list[i].value.len;
+	pool_free(&pool);
+	return rc;
+}
+
 static int add_mailbox(void *ctx, struct span name, const struct mailbox_row *row,
 		       struct us_err *err)
 {
@@ -228,12 +243,13 @@ static int add_mailbox(void *ctx, struct span name, const struct mailbox_row *ro
 	s->usage->annotation_bytes += c.annot_bytes;
 	s->usage->used[STATE_MESSAGE] += c.exists;
 	s->usage->used[STATE_NUM_FOLDERS]++;
-	return 0;
+	return s->annotations ? add_annotations(s, &row->storeid, err) : 0;
 }
 
-int quota_usage(struct store *store, struct span root, struct quota_usage *out, struct us_err *err)
+static int add_up(struct store *store, struct span root, bool annotations, struct quota_usage *out,
+		  struct us_err *err)
 {
-	struct sum s = {.store = store, .root = root, .nested = BUF_INIT, .usage = out};
+	struct sum s = {store, root, BUF_INIT, annotations, out};
 	int rc;
 
 	memset(out, 0, sizeof(*out));
@@ -244,6 +260,17 @@ int quota_usage(struct store *store, struct span root, struct quota_usage *out, 
 	return rc < 0 ? rc : 0;
 }
 
+int quota_usage(struct store *store, struct span root, struct quota_usage *out, struct us_err *err)
+{
+	return add_up(store, root, /* annotations */ true, out, err);
+}
+
+int quota_usage_of_messages(struct store *store, struct span root, struct quota_usage *out,
+			    struct us_err *err)
+{
+	return add_up(store, root, /* annotations */ false, out, err);
+}
+
 int quota_remove_unused(struct store *store, struct span root, bool dry_run, struct us_err *err)
 {
 	struct quota_usage usage;
@@ -251,7 +278,7 @@ int quota_remove_unused(struct store *store, struct span root, bool dry_run, str
 
 	if (rc < 0)
 		return rc;
-	rc = quota_usage(store, root, &usage, err);
+	rc = quota_usage_of_messages(store, root, &usage, err);
 	if (rc == 0 && usage.used[STATE_NUM_FOLDERS] == 0) {
 		rc = dry_run ? 0 : remove_locked(store, root, err);
 		rc = rc < 0 ? rc : 1;
@@ -298,7 +325,7 @@ static int check_root(struct store *store, struct span root, const struct quota_
 		limited |= q.limit[i] != STATE_NO_LIMIT;
 	if (!limited)
 		return 0;
-	rc = quota_usage(store, root, &u, err);
+	rc = add_up(store, root, q.limit[STATE_ANNOTATION_STORAGE] != STATE_NO_LIMIT, &u, err);
 	if (rc < 0)
 		return rc;
 	if (!fits(q.limit[STATE_STORAGE], u.bytes, wanted->bytes, 1024))

@@ -32,9 +32,12 @@ int quota_list(struct store *store, struct span prefix,
 struct quota_usage {
 	uint64_t used[STATE_RESOURCES];
 	uint64_t bytes; /* STORAGE before rounding */
-	uint64_t annotation_bytes;
+	uint64_t annotation_bytes; /* values of annotations of live messages, and of the mailboxes */
 };
 int quota_usage(struct store *store, struct span root, struct quota_usage *out, struct us_err *err);
+/* The same without the mailboxes' annotations, which cost a question to metad each. */
+int quota_usage_of_messages(struct store *store, struct span root, struct quota_usage *out,
+			    struct us_err *err);
 
 /* Is more in use than these limits allow (of STORAGE and MESSAGE)? */
 bool quota_is_over(const struct state_quota *limits, const struct quota_usage *used);

@@ -70,6 +70,47 @@ static void usage_is_the_sum_of_what_is_there(void **state)
 	assert_int_equal(usage(rig, "user.bob.a").used[STATE_MESSAGE], 1);
 }
 
+static void annotate(struct rig *rig, const char *name, const char *value)
+{
+	struct mailbox *m;
+	struct us_err err;
+
+	assert_ok(mailbox_open(rig->store, span_of(name), &m, &err), &err);
+	assert_ok(mailbox_lock(m, &err), &err);
+	assert_ok(annotation_set(m, SPAN_LIT("/comment"), SPAN_LIT("bob"),
+				 value ? span_of(value) : SPAN_NULL, &err),
+		  &err);
+	mailbox_unlock(m);
+	mailbox_close(&m);
+}
+
+static void annotations_of_mailboxes_count(void **state)
+{
+	struct state_quota q = {.root = SPAN_LIT("user.bob"), .limit = {-1, -1, 2, -1}};
+	struct quota_wanted wanted = {.annotation_bytes = 1};
+	struct rig *rig = *state;
+	struct quota_usage u;
+	struct us_err err;
+	char value[2048] = "";
+
+	memset(value, 'x', sizeof(value) - 1);
+	rig_create(rig, "user.bob");
+	rig_create(rig, "user.bob.a");
+	annotate(rig, "user.bob", "123");
+	annotate(rig, "user.bob.a", value);
+	assert_int_equal(usage(rig, "user.bob").annotation_bytes, 3 + 2047);
+	assert_int_equal(usage(rig, "user.bob").used[STATE_ANNOTATION_STORAGE], 2);
+	assert_int_equal(usage(rig, "user.bob.a").annotation_bytes, 2047);
+	assert_ok(quota_usage_of_messages(rig->store, SPAN_LIT("user.bob"), &u, &err), &err);
+	assert_int_equal(u.annotation_bytes, 0);
+	assert_ok(quota_set(rig->store, &q, &err), &err);
+	assert_int_equal(quota_check(rig->store, SPAN_LIT("user.bob"), &wanted, &err), US_EQUOTA);
+	annotate(rig, "user.bob", NULL);
+	assert_int_equal(quota_check(rig->store, SPAN_LIT("user.bob"), &wanted, &err), 0);
+	wanted.annotation_bytes = 2;
+	assert_int_equal(quota_check(rig->store, SPAN_LIT("user.bob.a"), &wanted, &err), US_EQUOTA);
+}
+
 static void limits_are_kept_to_the_byte(void **state)
 {
 	struct rig *rig = *state;
@@ -450,6 +491,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 	const struct CMUnitTest tests[] = {
 		T(usage_is_the_sum_of_what_is_there),
+		T(annotations_of_mailboxes_count),
 		T(limits_are_kept_to_the_byte),
 		T(the_largest_limits_are_no_small_ones),
 		T(a_removed_root_is_remembered),

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 
 #include "server/base/io.h"
+#include "server/store/annotations.h"
 #include "server/store/hdr.h"
 #include "server/store/index.h"
 #include "server/store/mboxname.h"
@@ -259,8 +260,21 @@ static void check_hdr(struct walk *w, struct mailbox *m)
 struct usage {
 	struct walk *w;
 	struct span root;
-	uint64_t bytes, messages, folders;
+	uint64_t bytes, messages, folders, annotation_bytes;
 };
+
+static void add_annotations(struct usage *u, const struct mailbox_row *row)
+{
+	struct pool *pool = pool_new();
+	const struct state_annotation *list;
+	size_t n;
+	struct us_err err;
+
+	assert_ok(annotations_list(u->w->store, &row->storeid, pool, &list, &n, &err), &err);
+	for (size_t i = 0; i < n; i++)
+		u->annotation_bytes += list[i].value.len;
+	pool_free(&pool);
+}
 
 static int add_usage(void *ctx, struct span name, const struct mailbox_row *row,
 		     struct us_err *err UNUSED)
@@ -277,9 +291,11 @@ static int add_usage(void *ctx, struct span name, const struct mailbox_row *row,
 	walk = view_walk(&m->view, 1);
 	while ((r = view_next_live(&m->view, &walk))) {
 		u->bytes += r->size;
+		u->annotation_bytes += r->annot_bytes;
 		u->messages++;
 	}
 	mailbox_close(&m);
+	add_annotations(u, row);
 	return 0;
 }
 
@@ -294,9 +310,12 @@ static int check_quota(void *ctx, const struct state_quota *quota, struct us_err
 	}
 	assert_int_equal(folder_list_tree(u.w->store, quota->root, add_usage, &u, err), 0);
 	if (said.bytes != u.bytes || said.used[STATE_MESSAGE] != u.messages ||
-	    said.used[STATE_NUM_FOLDERS] != u.folders)
-		walk_complain(u.w, "quota of %.*s: %llu bytes, counted %llu", SPAN_ARG(quota->root),
-			      (unsigned long long)said.bytes, (unsigned long long)u.bytes);
+	    said.used[STATE_NUM_FOLDERS] != u.folders ||
+	    said.annotation_bytes != u.annotation_bytes)
+		walk_complain(u.w, "quota of %.*s: %llu bytes (%llu), counted %llu (%llu)",
+			      SPAN_ARG(quota->root), (unsigned long long)said.bytes,
+			      (unsigned long long)said.annotation_bytes,
+			      (unsigned long long)u.bytes, (unsigned long long)u.annotation_bytes);
 	return 0;
 }
 
