@@ -27,9 +27,8 @@
 #define LOCKED_MOST_MS   5000
 #define FAILING_FIRST_MS 100
 #define FAILING_MOST_MS  5000
-#define FAILING_FROM     20    /* failures in a row: it is not the objects */
-#define MOST_KNOWN       10000 /* mailboxes: some 4 MB */
-#define LOOK_MS          1000  /* how often the shutdown file is looked for */
+#define FAILING_FROM     20   /* failures in a row: it is not the objects */
+#define LOOK_MS          1000 /* how often the shutdown file is looked for */
 
 /* ---- ending ------------------------------------------------------------------------------------- */
 
@@ -376,10 +375,10 @@ int rolling_run(struct sync *s, struct dial *dial, const struct options *options
 		struct us_err *err)
 {
 	struct rolling r = {.s = s, .dial = dial, .options = options, .watch = -1};
+	size_t known = (size_t)conf_int(s->host->conf, CONF_sync_known_max);
 	int rc = settings(&r, err);
 
-	s->known = known_new(MOST_KNOWN);
-
+	s->known = known ? known_new(known) : NULL;
 	if (rc == 0)
 		rc = open_channel(&r, err);
 	if (rc == 0)

@@ -9,7 +9,7 @@
 #include "server/csync/csync_private.h"
 #include "server/store/partition.h"
 
-#define MOST_DEPTH 16    /* of lists in lists; the deepest order has 6 */
+#define MOST_DEPTH 16    /* of lists in lists. No key, but the grammar's: its deepest order has 6 */
 #define PUSH_FROM  32768 /* bytes of an answer kept before they go to the stream */
 
 struct csync *csync_new(struct host *host, uint64_t spool_max)
@@ -28,8 +28,9 @@ struct csync *csync_new(struct host *host, uint64_t spool_max)
 void csync_limits(const struct conf *conf, struct dlist_limits *out)
 {
 	size_t line = (size_t)conf_bytes(conf, CONF_sync_maxline);
+	size_t word = (size_t)conf_bytes(conf, CONF_maxword);
 
-	*out = (struct dlist_limits){.word = (size_t)conf_bytes(conf, CONF_maxword),
+	*out = (struct dlist_limits){.word = word ? word : line,
 				     .literal = line / 4,
 				     .tree = line,
 				     .depth = MOST_DEPTH};

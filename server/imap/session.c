@@ -47,6 +47,10 @@ void imap_options_read(const struct service_env *env, struct imap_options *out)
 			limits->literal > LEAST_FRAME / 2 ? limits->literal * 2 : LEAST_FRAME;
 	if (!limits->literal)
 		limits->literal = limits->frame;
+	if (!limits->word)
+		limits->word = limits->frame;
+	if (!limits->quoted)
+		limits->quoted = limits->frame;
 	out->timeout_s = conf_duration_s(conf, CONF_timeout);
 	out->idle_timeout_s = conf_duration_s(conf, CONF_imapidletimeout);
 	if (out->idle_timeout_s <= 0)

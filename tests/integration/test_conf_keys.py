@@ -104,6 +104,20 @@ def test_a_literal_without_a_limit_of_its_own(make):
         c.ok("NOOP")
 
 
+def test_words_without_a_limit_of_their_own(make):
+    s = make({}, maxword=0, maxquoted=0, maxargssize="200K", sync_maxline="300K")
+    with s.imap("alice") as c:
+        for before, after in ((b"", b""), (b'"', b'"')):
+            for size, wanted in ((150000, "x NO [NONEXISTENT]"), (250000, "x BAD")):
+                assert answer(c, b"x SELECT " + before + b"y" * size + after)[-1].startswith(wanted), (before, size)
+                c.ok("NOOP")
+    s.expect("one line takes more than|a word is longer than")
+    with s.csync() as c:
+        assert c.command(b"GET USER " + b"x" * 150000).status != "BAD"
+        assert c.command(b"GET USER " + b"x" * 320000).status == "BAD"
+        c.ok(b"NOOP")
+
+
 def test_the_line_of_a_replication_client(server):
     s = server(imapd={"sync_maxline": "64K"})
     s.expect("one line takes more than 65536 bytes")

@@ -306,6 +306,21 @@ def test_passes_can_be_kept_apart(pair):
         assert differences(a, b, ["bob"]) == []
 
 
+def test_what_is_known_of_the_replica_is_bounded(pair):
+    """Changes of two mailboxes in turn: what was left of the other is known still, or was never kept."""
+    for most, asked in ((10, 0), (0, 6)):
+        a, b = pair(imapd={"sync_known_max": most})
+        users(a, "ann", "bob")
+        b.begin_telemetry()
+        with a.rolling():
+            for n in range(6 + 2):
+                before = b.telemetry().count(b"GET MAILBOXES") if n == 2 else 0 if n < 2 else before
+                a.append(("user.ann", "user.bob")[n % 2], f"{n}\r\n")
+                a.wait_synced()
+            assert b.telemetry().count(b"GET MAILBOXES") - before == asked
+            assert differences(a, b, ["ann", "bob"]) == []
+
+
 # ---- the network -------------------------------------------------------------------------------------------
 
 def test_a_replica_that_is_away_is_found_again(pair):
