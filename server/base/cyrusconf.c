@@ -22,7 +22,8 @@
 #include "server/base/mem.h"
 #include "server/base/pool.h"
 
-#define MOST_LINE    4095
+/* No keys: they bound the reading of a file that is read before imapd.conf is of use to anybody, and that only root writes. */
+#define MOST_LINE    4095 /* as in Cyrus */
 #define MOST_ENTRIES 1000
 
 struct cyrusconf {

@@ -4,7 +4,7 @@
 
 #include "server/base/cyrusconf.h"
 
-#define CYRUSCONF_MOST_ARGS 64
+#define CYRUSCONF_MOST_ARGS 64 /* the array below; more than there are words to say */
 
 /* name *(key "=" value), borrowed from the text. */
 struct cyrusconf_line {

@@ -7,8 +7,6 @@
 #include "server/base/mem.h"
 #include "server/store/mboxname.h"
 
-#define MOST_SCRIPT (1u << 20)
-
 void scripts_mailbox(struct span userid, struct buf *out)
 {
 	mboxname_user_inbox(userid, out);
@@ -46,7 +44,7 @@ static int read_script(struct mailbox *m, const struct record *r, struct pool *p
 	int rc;
 
 	message_file_name(r->uid, file);
-	rc = io_read_file(m->dir, file, MOST_SCRIPT, &text, err);
+	rc = io_read_file(m->dir, file, SCRIPT_MAX + SCRIPT_HEAD, &text, err);
 	if (rc == 0) {
 		all = pool_span(pool, buf_span(&text));
 		*out = (struct script){.uid = r->uid,

@@ -13,6 +13,11 @@
 #include "server/store/mailbox.h"
 #include "server/store/state.h"
 
+/* Longest script, and bytes of its message around it. No key: all of a user's scripts are held at once whenever he is compared, and it
+ * is what a literal of sync_maxline's default holds, 32 times sieve_maxscriptsize's. A longer one is refused. */
+#define SCRIPT_MAX  (1u << 20)
+#define SCRIPT_HEAD (64u << 10)
+
 struct script {
 	uint32_t uid;
 	bool active;

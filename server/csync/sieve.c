@@ -169,6 +169,9 @@ static int check_names(const struct wire_sieve *s, struct span name, struct us_e
 
 	if (rc < 0)
 		return rc;
+	if (name.len > SCRIPT_HEAD / 2)
+		return us_fail(err, US_ELIMIT, "a script's name is longer than %u bytes",
+			       SCRIPT_HEAD / 2);
 	for (size_t i = 0; i < name.len; i++)
 		if ((unsigned char)name.ptr[i] < ' ' || name.ptr[i] == '/')
 			return us_fail(err, US_EINVAL,
@@ -186,6 +189,8 @@ int csync_apply_sieve(struct csync_answer *a, const struct wire_command *c, stru
 
 	if (rc < 0 || !name.len)
 		return rc; /* Cyrus takes other files and does nothing */
+	if (s->content.len > SCRIPT_MAX)
+		return us_fail(err, US_ELIMIT, "a script is longer than %u bytes", SCRIPT_MAX);
 	rc = create_sieve_mailbox(a->cs, s->userid, err);
 	if (rc < 0)
 		return rc;

@@ -8,7 +8,8 @@
 #include "server/base/buf.h"
 #include "server/base/span.h"
 
-/* Longest pattern that can fit anything: a name has at most 490 bytes, some of them shown as more. */
+/* Longest pattern that can fit anything. No key: wildcards in a row are one, so that half of a longer pattern, 512 bytes, would have
+ * to stand in the name, and a name has at most 490 and a prefix. It is an array on the stack, too. */
 #define LISTMATCH_MAX 1024
 
 /* The pattern a reference and a mailbox argument make together. */

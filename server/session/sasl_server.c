@@ -16,7 +16,8 @@
 
 #include "server/base/mem.h"
 
-#define MOST_RESPONSE 65536 /* octets of one response; tickets are the longest there are */
+/* Octets of one response. No key: the longest there are is a Kerberos ticket, and no domain issues one above 65,535. */
+#define MOST_RESPONSE 65536
 
 struct sasl_srv_library {
 	struct sasl_options options;

@@ -35,7 +35,8 @@ struct mime_limits {
 	uint32_t addresses;    /* written in the envelopes of one message */
 	bool rfc2046_strict;   /* a line that only starts with a boundary is one (rfc2046_strict) */
 };
-/* 1000, 1000: the defaults of the config keys. */
+/* Not to be configured: what a client was told of a message's structure stays so (RFC 9051, 2.3), so the cache, recall.h and a
+ * replica must all have looked at the same bytes. Nothing is refused because of them. 1000, 1000 are Cyrus's defaults. */
 #define MIME_LIMITS_DEFAULT                               \
 	{                                                 \
 		10000, 1000, 1000, 1u << 20, 20000, false \

@@ -2,6 +2,7 @@
 #include "tests/unit/csync/peer.h"
 
 #include "server/base/io.h"
+#include "server/csync/scripts.h"
 
 #define SIEVE(name, content) \
 	"APPLY SIEVE %(USERID bob FILENAME " name " LAST_UPDATE 5 CONTENT " content ")"
@@ -91,6 +92,27 @@ static void what_is_refused_and_what_is_passed_over(void **state)
 	assert_string_equal(scripts(p), "main.script ");
 }
 
+/* What were too long to be read again does not get in: he could not be compared any more. */
+static void a_name_has_a_bound(void **state)
+{
+	struct peer *p = *state;
+	struct buf line = BUF_INIT;
+
+	for (size_t n = SCRIPT_HEAD / 2; n <= SCRIPT_HEAD / 2 + 1; n++) {
+		buf_clear(&line);
+		buf_add_str(&line, "APPLY SIEVE %(USERID bob FILENAME ");
+		for (size_t i = 0; i < n; i++)
+			buf_add_char(&line, 'n');
+		buf_add_str(&line, ".script LAST_UPDATE 5 CONTENT keep)");
+		if (n == SCRIPT_HEAD / 2)
+			assert_said(p, line.data, OK);
+		else
+			assert_string_not_equal(peer_say(p, line.data), OK);
+		assert_non_null(strstr(peer_say(p, "GET META bob"), OK));
+	}
+	buf_free(&line);
+}
+
 /* With SIEVE-MAILBOX the same scripts are messages, of the form Cyrus has. */
 static void they_are_messages(void **state)
 {
@@ -130,6 +152,7 @@ int main(void)
 		TEST(the_life_of_two_scripts),
 		TEST(again_is_well_and_changes_nothing),
 		TEST(what_is_refused_and_what_is_passed_over),
+		TEST(a_name_has_a_bound),
 		TEST(they_are_messages),
 	};
 
