@@ -39,11 +39,13 @@ static int start(struct program *p, struct us_err *err)
 
 	if (rc < 0)
 		return rc;
-	conf_open_log(p->conf, "sync_client");
 	rc = process_set_umask(conf_str(p->conf, CONF_umask), err);
 	if (rc == 0) /* whoever started us as root gets the service user's mail, not root's */
 		rc = process_leave_root(conf_str(p->conf, CONF_cyrus_user),
 					conf_str(p->conf, CONF_cyrus_group), err);
+	if (rc < 0)
+		return rc;
+	conf_open_log(p->conf, "sync_client"); /* by whom it will belong to */
 	/* As a DAEMON of master, it is master who has us in the background. */
 	if (rc == 0 && o->mode == MODE_ROLLING && o->background && !getenv("CYRUS_ISDAEMON"))
 		rc = process_detach(&p->detached, err);

@@ -57,7 +57,7 @@ def test_a_pair_is_shown_and_left_running(quickstart, root):
     assert "Subject: Delivered by LMTP" in done.stderr and "Subject: Stored by APPEND" in done.stderr
     user, admin = shown["users"][0], shown["admin"]
     for side in sides:
-        assert Path(side["config"]).exists()
+        assert Path(side["config"]).owner() == "cyrus" and Path(side["config"]).stat().st_mode & 0o777 == 0o600    # a password is in it
         with open_imap(side, admin["name"], admin["password"]) as c:
             assert {str(name) for _, _, name in c.list("", "user/%")} == {f"user/{u['name']}" for u in shown["users"]}
         with open_imap(side, user["name"], user["password"], tls=True) as c:

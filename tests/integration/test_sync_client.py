@@ -1,7 +1,10 @@
 """sync_client by hand between two masters of ours: every mode, every kind of object; a second run sends nothing."""
+import base64
 import os
 import shutil
+import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -235,6 +238,90 @@ def test_the_mechanism_can_be_named(pair):
         a.write_conf()
         a.sync("-u", "-o", "bob")
         b.wait_log(f" {mechanism} User logged in")
+
+
+def flags(site, uid):
+    [line] = [line for line in site.do("show user.bob") if line.startswith(f"record uid={uid} ")]
+    return line.split("flags=")[1].split()[0]
+
+
+def test_without_copying_back(pair):
+    """-O: what the replica has is no news for us; what we changed last stands there."""
+    a, b = pair()
+    bob(a)
+    follows(a, b, ["USER bob", "MAILBOX user.bob", "MAILBOX user.bob.Sent"], mode=("-O", "-u", "bob"))
+    b.do("flags user.bob 1 OnB")
+    a.do("flags user.bob 1 OnA", "flags user.bob 1 OnA Again")
+    before = a.do("show user.bob")
+    follows(a, b, ["USER bob", "MAILBOX user.bob"], mode=("-O", "-u", "bob"))
+    assert a.do("show user.bob") == before and flags(b, 1) == flags(a, 1) == "OnA,Again"
+
+
+def test_without_copying_back_a_replica_that_went_its_own_way_is_told_of(pair):
+    """Then the sums differ, as sync_client(8) warns; nothing of ours is touched, and without -O all is brought together."""
+    a, b = pair()
+    bob(a)
+    a.sync("-u", "bob")
+    b.append("user.bob", "Subject: three\r\n\r\nonly b\r\n")
+    b.do("flags user.bob 1 OnB")
+    a.do("flags user.bob 2 OnA")
+    before = a.do("show user.bob")
+    for _ in range(2):
+        done = a.sync("-O", "-u", "bob", check=False)
+        assert done.returncode == 1 and "user.bob: the replica says: IMAP_SYNC_CHECKSUM" in done.stderr
+        assert a.do("show user.bob") == before
+        assert any(line.startswith("record uid=3 ") for line in b.do("show user.bob"))
+    a.sync("-u", "bob")
+    assert differences(a, b, ["bob"]) == []
+    assert [flags(a, uid) for uid in (1, 2)] == ["OnB", "OnA"] and any(line.startswith("record uid=3 ") for line in a.do("show user.bob"))
+
+
+class TwoRealms(threading.Thread):
+    """A csync server of two realms as far as DIGEST-MD5 goes: it keeps what the client answers, and turns him away."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.answer = ""
+        self.start()
+
+    def run(self):
+        challenge = b'realm="a.test",realm="b.test",nonce="bm9uY2U=",qop="auth",charset=utf-8,algorithm=md5-sess'
+        connection, _ = self.listener.accept()
+        with connection, self.listener, connection.makefile("rwb") as wire:
+            wire.write(b"* SASL DIGEST-MD5\r\n* OK x Cyrus sync server x\r\n")
+            wire.flush()
+            assert wire.readline() == b"AUTHENTICATE DIGEST-MD5\r\n"
+            wire.write(b"+ " + base64.b64encode(challenge) + b"\r\n")
+            wire.flush()
+            self.answer = base64.b64decode(wire.readline()).decode()
+            wire.write(b"NO not you\r\n")
+
+
+def test_the_realm_can_be_named(pair):
+    a, _ = pair()
+    bob(a)
+    for realm in ("a.test", "b.test"):
+        other = TwoRealms()
+        a.options.update(sync_realm=realm, sync_port=other.port)
+        a.write_conf()
+        assert a.sync("-u", "-o", "bob", check=False).returncode != 0
+        other.join(10)
+        assert f'realm="{realm}"' in other.answer.split(",") and 'username="admin"' in other.answer
+
+
+def test_its_log_is_the_service_users_from_the_start(pair):
+    """Whoever writes the first line of it: the others must be able to write theirs, and nobody else to read."""
+    a, _ = pair()
+    bob(a)
+    log = a.conf / "first"
+    for umask, mode in ((None, 0o600), ("027", 0o640)):
+        a.options.update({"logfile": log, **({"umask": umask} if umask else {})})
+        a.write_conf()
+        a.sync("-u", "bob")
+        assert log.owner() == places.daemon_user().pw_name and log.stat().st_mode & 0o777 == mode
+        log.unlink()
 
 
 def imap_port(b):
