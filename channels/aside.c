@@ -2,6 +2,7 @@
 #include "channels/aside.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,16 +19,20 @@
 
 static bool read_entry(const struct dlist *d, struct aside_entry *out)
 {
-	const struct dlist *item = d->first;
+	const struct dlist *item = d->first, *line, *reason;
 	uint64_t due, attempts;
 
 	if (d->kind != DLIST_LIST || d->n_children != 4 || !dlist_u64(item, &due) ||
-	    !dlist_u64(item->next, &attempts))
+	    !dlist_u64(item->next, &attempts) || due > INT64_MAX || attempts > UINT_MAX)
+		return false;
+	line = item->next->next;
+	reason = line->next;
+	if (line->kind != DLIST_TEXT || reason->kind != DLIST_TEXT)
 		return false;
 	out->due = (int64_t)due;
 	out->attempts = (unsigned)attempts;
-	out->line = span_dup(item->next->next->text);
-	out->reason = span_dup(item->next->next->next->text);
+	out->line = span_dup(line->text);
+	out->reason = span_dup(reason->text);
 	return true;
 }
 
@@ -52,7 +57,7 @@ static bool next_entry(struct dlist_lexer *lx, struct pool *pool, struct aside_e
 	return false;
 }
 
-static void read_entries(struct aside *a, struct span rest)
+void aside_parse(struct aside *a, struct span rest)
 {
 	struct pool *pool = pool_new();
 	struct dlist_lexer lx;
@@ -76,7 +81,7 @@ int aside_open(const char *dir, struct retry retry, struct aside *out, struct us
 	int rc = io_read_file(AT_FDCWD, a.path, MOST_BYTES, &text, err);
 
 	if (rc == 0)
-		read_entries(&a, buf_span(&text));
+		aside_parse(&a, buf_span(&text));
 	buf_free(&text);
 	if (rc < 0 && rc != US_ENOENT) {
 		aside_close(&a);
@@ -162,6 +167,20 @@ int64_t aside_next(const struct aside *a)
 	return next;
 }
 
+void aside_format(const struct aside *a, struct buf *out)
+{
+	for (size_t i = 0; i < a->n; i++) {
+		struct dlist_writer w = dlist_writer(out, true);
+		dlist_put_list(&w);
+		dlist_put_u64(&w, (uint64_t)a->entries[i].due);
+		dlist_put_u64(&w, a->entries[i].attempts);
+		dlist_put_str(&w, span_of(a->entries[i].line));
+		dlist_put_str(&w, span_of(a->entries[i].reason));
+		dlist_put_close(&w);
+		buf_add_char(out, '\n');
+	}
+}
+
 int aside_save(struct aside *a, struct us_err *err)
 {
 	struct io_replace_points points = {FP("channels.aside.write"), FP("channels.aside.sync"),
@@ -170,16 +189,7 @@ int aside_save(struct aside *a, struct us_err *err)
 	struct buf text = BUF_INIT;
 	int rc;
 
-	for (size_t i = 0; i < a->n; i++) {
-		struct dlist_writer w = dlist_writer(&text, true);
-		dlist_put_list(&w);
-		dlist_put_u64(&w, (uint64_t)a->entries[i].due);
-		dlist_put_u64(&w, a->entries[i].attempts);
-		dlist_put_str(&w, span_of(a->entries[i].line));
-		dlist_put_str(&w, span_of(a->entries[i].reason));
-		dlist_put_close(&w);
-		buf_add_char(&text, '\n');
-	}
+	aside_format(a, &text);
 	rc = io_replace(&points, AT_FDCWD, a->path, text.data, text.len, 0640, err);
 	buf_free(&text);
 	return rc;

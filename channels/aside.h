@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "channels/retry.h"
+#include "server/base/buf.h"
 #include "server/base/err.h"
 #include "server/base/span.h"
 
@@ -41,6 +42,9 @@ bool aside_is_waiting(const struct aside *a, struct span line, int64_t now);
 const struct aside_entry *aside_due(const struct aside *a, int64_t now);
 /* When the next one is due, 0: there is none. */
 int64_t aside_next(const struct aside *a);
+/* The text of the file: add its entries to the list; append the list to *out. */
+void aside_parse(struct aside *a, struct span text);
+void aside_format(const struct aside *a, struct buf *out);
 /* Write the list as it is now, durably. */
 int aside_save(struct aside *a, struct us_err *err);
 

@@ -8,7 +8,7 @@
  * rows for reconstruct to fill; and nothing changes that replicas do not hear of, so -x is a removal like any other: its
  * bytes wait in the trash, its tombstones stay.
  *
- * The dump may be long, so an entry at a time is in memory: it is written as it is met, and read value by value.
+ * The text is listdump.h's.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -17,9 +17,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include <jansson.h>
-
-#include "server/admin/json_text.h"
+#include "server/admin/listdump.h"
 #include "server/admin/mboxlist.h"
 #include "server/admin/tool.h"
 #include "server/base/io.h"
@@ -30,8 +28,7 @@
 #include "server/store/rows.h"
 
 #define PROGRAM    "ctl_mboxlist"
-#define MOST_NAME  4096 /* bytes of a mailbox name in a dump */
-#define USAGE_EXIT 1    /* as Cyrus's */
+#define USAGE_EXIT 1 /* as Cyrus's */
 
 struct options {
 	const char *conf_path, *partition, *file;
@@ -94,57 +91,6 @@ static int check_file(const struct tool *t, const struct options *o, struct us_e
 				  o->file);
 }
 
-/* ---- values as JSON ------------------------------------------------------------------------------ */
-
-static void put_text(json_t *object, const char *key, struct span value)
-{
-	json_object_set_new(object, key, json_text(value));
-}
-
-static void put_number(json_t *object, const char *key, uint64_t n)
-{
-	char digits[24];
-
-	snprintf(digits, sizeof(digits), "%llu", (unsigned long long)n);
-	json_object_set_new(object, key, json_string(digits));
-}
-
-static json_t *acl_json(struct span acl)
-{
-	json_t *object = json_object();
-	struct span identifier, rights;
-
-	while (acl_next(&acl, &identifier, &rights)) {
-		char *key = span_dup(identifier);
-		if (json_object_set_new(object, key, json_text(rights)) < 0) /* no UTF-8 */
-			json_object_set_new_nocheck(object, "?", json_text(rights));
-		free(key);
-	}
-	return object;
-}
-
-/* Keys in Cyrus's order. */
-static json_t *row_json(struct span name, const struct mailbox_row *row)
-{
-	json_t *object = json_object();
-
-	put_text(object, "name", name);
-	put_number(object, "mtime", (uint64_t)(row->mtime > 0 ? row->mtime : 0));
-	put_number(object, "uidvalidity", row->uidvalidity);
-	put_number(object, "createdmodseq", row->createdmodseq);
-	put_number(object, "foldermodseq", row->foldermodseq);
-	put_text(object, "mbtype", row->type);
-	if (row->partition.len)
-		put_text(object, "partition", row->partition);
-	if (row->server.len)
-		put_text(object, "server", row->server);
-	json_object_set_new(object, "acl", acl_json(row->acl));
-	if (row->uniqueid.len)
-		put_text(object, "uniqueid", row->uniqueid);
-	json_object_set_new(object, "name_history", json_array());
-	return object;
-}
-
 /* ---- dump --------------------------------------------------------------------------------------- */
 
 struct dump {
@@ -156,16 +102,12 @@ struct dump {
 
 static void print_entry(struct dump *d, struct span name, const struct mailbox_row *row)
 {
-	json_t *key = json_text(name), *object = row_json(name, row);
-	char *key_text = json_dumps(key, JSON_ENCODE_ANY);
-	char *text = json_dumps(object, JSON_PRESERVE_ORDER);
+	struct buf text = BUF_INIT;
 
-	printf("%s\n%s: %s", d->any ? "," : "", key_text ? key_text : "\"\"", text ? text : "{}");
+	listdump_format(name, row, &text);
+	printf("%s\n%s", d->any ? "," : "", text.data);
 	d->any = true;
-	free(key_text);
-	free(text);
-	json_decref(key);
-	json_decref(object);
+	buf_free(&text);
 }
 
 static bool is_wanted(const struct dump *d, const struct mailbox_row *row)
@@ -220,132 +162,33 @@ static int dump(struct tool *t, const struct options *o, struct us_err *err)
 	return rc;
 }
 
-/* ---- undump: reading ------------------------------------------------------------------------------ */
+/* ---- undump --------------------------------------------------------------------------------------- */
 
-static int next_byte(void)
+struct undump {
+	struct tool *tool;
+	bool failed; /* an entry could not be carried out */
+};
+
+/* What is wrong with one entry does not stop the others. */
+static int restore_entry(void *ctx, struct span name, const struct mailbox_row *row,
+			 struct us_err *err)
 {
-	int c;
+	struct undump *u = ctx;
 
-	do
-		c = getchar();
-	while (c == ' ' || c == '\t' || c == '\r' || c == '\n');
-	return c;
-}
-
-static int parse_error(struct us_err *err, const char *what)
-{
-	return us_fail(err, US_EINVAL, "parse error in the dump: %s", what);
-}
-
-/* A JSON value that begins here; what follows it stays unread. */
-static json_t *read_value(struct us_err *err)
-{
-	json_error_t error;
-	json_t *value = json_loadf(stdin, JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK, &error);
-
-	if (!value)
-		(void)us_fail(err, US_EINVAL, "parse error at line %d: %s", error.line, error.text);
-	return value;
-}
-
-static struct span member_text(json_t *object, const char *key)
-{
-	json_t *value = json_object_get(object, key);
-
-	return json_is_string(value)
-		       ? span_make(json_string_value(value), json_string_length(value))
-		       : SPAN_NULL;
-}
-
-/* Cyrus writes numbers as strings; either will do. 0: absent, or none. */
-static uint64_t member_number(json_t *object, const char *key)
-{
-	json_t *value = json_object_get(object, key);
-	uint64_t n = 0;
-
-	if (json_is_integer(value) && json_integer_value(value) > 0)
-		return (uint64_t)json_integer_value(value);
-	(void)span_u64(member_text(object, key), UINT64_MAX, &n); /* stays 0 if it is none */
-	return n;
-}
-
-static void acl_text(json_t *object, struct buf *out)
-{
-	const char *identifier;
-	json_t *rights;
-
-	json_object_foreach(json_object_get(object, "acl"), identifier, rights)
-	{
-		if (json_is_string(rights))
-			buf_printf(out, "%s\t%s\t", identifier, json_string_value(rights));
+	if (mboxlist_put(u->tool->host.store, name, row, err) < 0) {
+		us_err_prefix(err, "%.*s", SPAN_ARG(name));
+		tool_warn(u->tool, err);
+		u->failed = true;
 	}
-}
-
-/* ---- undump: carrying out -------------------------------------------------------------------------- */
-
-/* One entry. What is wrong with one does not stop the others. */
-static int restore_entry(struct tool *t, struct span name, json_t *object, struct us_err *err)
-{
-	struct buf acl = BUF_INIT;
-	struct mailbox_row row = {.type = member_text(object, "mbtype"),
-				  .uniqueid = member_text(object, "uniqueid"),
-				  .partition = member_text(object, "partition"),
-				  .server = member_text(object, "server"),
-				  .uidvalidity = (uint32_t)member_number(object, "uidvalidity"),
-				  .createdmodseq = member_number(object, "createdmodseq"),
-				  .foldermodseq = member_number(object, "foldermodseq"),
-				  .mtime = (int64_t)member_number(object, "mtime")};
-	int rc;
-
-	acl_text(object, &acl);
-	row.acl = buf_span(&acl);
-	rc = mboxlist_put(t->host.store, name, &row, err);
-	buf_free(&acl);
-	return rc < 0 ? us_err_prefix(err, "%.*s", SPAN_ARG(name)) : 0;
-}
-
-/* "name": {...}; *failed if it could not be carried out. */
-static int undump_one(struct tool *t, bool *failed, struct us_err *err)
-{
-	json_t *key = read_value(err), *object = NULL;
-	int rc = key ? 0 : US_EINVAL;
-
-	if (rc == 0 && (!json_is_string(key) || json_string_length(key) > MOST_NAME))
-		rc = parse_error(err, "a name is expected");
-	if (rc == 0 && next_byte() != ':')
-		rc = parse_error(err, "':' is expected");
-	if (rc == 0 && !(object = read_value(err)))
-		rc = US_EINVAL;
-	if (rc == 0 && !json_is_object(object))
-		rc = parse_error(err, "an object is expected");
-	if (rc == 0 && restore_entry(t, span_make(json_string_value(key), json_string_length(key)),
-				     object, err) < 0) {
-		tool_warn(t, err);
-		*failed = true;
-	}
-	json_decref(key);
-	json_decref(object);
-	return rc;
+	return 0;
 }
 
 static int undump(struct tool *t, struct us_err *err)
 {
-	bool failed = false;
-	int c, rc = 0;
+	struct undump u = {.tool = t};
+	int rc = listdump_read(stdin, restore_entry, &u, err);
 
-	if (next_byte() != '{')
-		return parse_error(err, "'{' is expected");
-	c = next_byte();
-	if (c == '}')
-		return 0;
-	ungetc(c, stdin);
-	do {
-		rc = undump_one(t, &failed, err);
-		c = rc == 0 ? next_byte() : EOF;
-	} while (c == ',');
-	if (rc == 0 && c != '}')
-		rc = parse_error(err, "'}' is expected");
-	return rc < 0 ? rc : failed ? EX_DATAERR : 0;
+	return rc < 0 ? rc : u.failed ? EX_DATAERR : 0;
 }
 
 /* ---- verify --------------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include "channels/aside.h"
 #include "channels/channels.h"
 #include "channels/watch.h"
+#include "server/base/mem.h"
 
 static char dir[64];
 
@@ -154,6 +155,29 @@ static void what_is_set_aside_survives(void **state UNUSED)
 	aside_close(&a);
 }
 
+static void what_is_no_entry_is_passed_over(void **state UNUSED)
+{
+	static const char *const bad[] = {"(1 2 \"USER a\")\n",
+					  "(x 2 \"USER a\" r)\n",
+					  "(1 2 (USER) r)\n",
+					  "(1 2 NIL r)\n",
+					  "(1 4294967296 USER r)\n",
+					  "(9223372036854775808 1 USER r)\n",
+					  "(1 2 USER (r))\n",
+					  "USER a\n",
+					  "(1 2 \"USER a\n"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct aside a = {.path = us_strdup("set-aside")};
+		aside_parse(&a, span_of(bad[i]));
+		assert_int_equal(a.n, 0);
+		aside_parse(&a, SPAN_LIT("(7 2 \"USER a\" \"quota\")\n"));
+		assert_int_equal(a.n, 1);
+		assert_int_equal(aside_next(&a), 7);
+		aside_close(&a);
+	}
+}
+
 static void an_append_wakes_the_watcher(void **state UNUSED)
 {
 	struct channel *ch;
@@ -182,6 +206,7 @@ int main(void)
 						remove_dir),
 		cmocka_unit_test(pauses_double_up_to_the_ceiling),
 		cmocka_unit_test_setup_teardown(what_is_set_aside_survives, make_dir, remove_dir),
+		cmocka_unit_test(what_is_no_entry_is_passed_over),
 		cmocka_unit_test_setup_teardown(an_append_wakes_the_watcher, make_dir, remove_dir),
 	};
 
