@@ -1,0 +1,118 @@
+"""What costs nothing, and what costs the same however much there is: system calls and bytes are counted, no clock is read."""
+import re
+import subprocess
+import time
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from lib.places import wait_until
+from lib.site import Site, differences
+
+
+@pytest.fixture
+def sites(roots):
+    made = []
+
+    def make(name, **more):
+        made.append(Site(roots(), name, **more).__enter__())
+        return made[-1].start()
+    yield make
+    for site in reversed(made):
+        site.__exit__(None)
+
+
+def wakeups(pid):
+    """How often the threads of a process went to sleep, or lost the processor."""
+    return sum(int(n) for task in Path(f"/proc/{pid}/task").iterdir()
+               for n in re.findall(r"ctxt_switches:\s*(\d+)", (task / "status").read_text()))
+
+
+def test_an_idle_channel_costs_nothing(sites):
+    b = sites("b")
+    a = sites("a", to=b)
+    a.do("create user.bob bob lrswipkxtecdan")
+    a.append("user.bob", "1\r\n")
+    with a.rolling() as client:
+        a.wait_synced()
+        ends = [client.pid, *b.connections()]
+        assert len(ends) == 2
+        time.sleep(2)    # what can wait is done after a second of silence, once
+        before = [wakeups(pid) for pid in ends]
+        time.sleep(4)
+        assert [wakeups(pid) for pid in ends] == before
+        a.append("user.bob", "2\r\n")    # and it was not dead
+        a.wait_synced()
+        assert wakeups(ends[0]) > before[0] and differences(a, b, ["bob"]) == []
+
+
+# ---- SELECT --------------------------------------------------------------------------------------------------------
+
+def imapd_of(site, client):
+    """The process that serves this client, the only one there is."""
+    client.ok("NOOP")
+    serving = [pid for pid in site.processes("imapd") if pid not in site.children(site.process.pid, "imapd")]
+    assert len(serving) == 1
+    return serving[0]
+
+
+def fill(client, name, n):
+    client.ok("CREATE", name)
+    client.append(name, b"Subject: x\r\n\r\nx\r\n", ["\\Seen"])
+    client.select(name)
+    have = 1
+    while have < n:
+        more = min(have, n - have)
+        client.ok("COPY", f"1:{more}", name)
+        have += more
+    client.ok("UNSELECT")
+
+
+@contextmanager
+def calls_of(pid, out):
+    """out: how often the process makes each system call while the block runs."""
+    strace = subprocess.Popen(["strace", "-f", "-p", str(pid)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    assert "attached" in strace.stderr.readline()
+    yield
+    strace.terminate()
+    out.update(Counter(re.findall(r"^(?:\[pid +\d+\] )?(\w+)\(", strace.communicate(timeout=20)[1], re.M)))
+
+
+def faults(pid):
+    """Pages it touched first. A file that is mapped comes by 16 of them at a time."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[7])
+
+
+def cost_of_select(site, name, exists):
+    """The second SELECT of a new process, for the first loads what any would: system calls, page faults; page faults of a SEARCH."""
+    calls = Counter()
+    with site.imap("bob") as client:
+        pid = imapd_of(site, client)
+        client.ok("SELECT", "INBOX")
+        client.ok("UNSELECT")
+        seen = [faults(pid)]
+        with calls_of(pid, calls):
+            assert client.select(name)["EXISTS"] == exists
+        seen.append(faults(pid))
+        assert client.search("ANSWERED") == []
+        seen.append(faults(pid))
+    wait_until(lambda: len(site.processes("imapd")) == len(site.children(site.process.pid, "imapd")), 10, "imapd ends")
+    for waiting in ("ppoll", "rt_sigprocmask", "restart_syscall"):    # for the command; they depend on when it comes
+        calls.pop(waiting, None)
+    return calls, seen[1] - seen[0], seen[2] - seen[1]
+
+
+@pytest.mark.limit(300)
+def test_select_does_the_same_whatever_the_size(sites):
+    """The owner's, all seen. The same calls, and no more of the records touched, which a SEARCH does touch."""
+    a = sites("a", imap=True, programs={"imapd": "imapd"})
+    a.do("create user.bob bob lrswipkxtecdan")
+    sizes = {"INBOX.few": 100, "INBOX.many": 10000}
+    with a.imap("bob") as client:
+        for name, n in sizes.items():
+            fill(client, name, n)
+    (few, few_faults, few_searched), (many, many_faults, many_searched) = (cost_of_select(a, name, n) for name, n in sizes.items())
+    assert few == many and few["openat"] and few["mmap"]
+    assert many_searched > few_searched + 4 and many_faults <= few_faults + 4
