@@ -68,6 +68,7 @@ static int open_store(struct host *host, unsigned parts, struct us_err *err)
 		.expunge_immediate =
 			conf_enum(conf, CONF_expunge_mode) == CONF_expunge_mode_immediate,
 		.may_own_meta = (parts & HOST_TOOL) != 0,
+		.meta_cache_rows = (size_t)conf_int(conf, CONF_metad_client_rows),
 		.meta_wait_ms = (unsigned)conf_duration_s(conf, CONF_metad_timeout) * 1000,
 		.default_options = (uint32_t)conf_int(conf, CONF_mailbox_default_options),
 		.writefail_guid = conf_str(conf, CONF_debug_writefail_guid),

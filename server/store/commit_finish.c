@@ -255,7 +255,7 @@ static void add_serial(struct meta_batch *batch, const struct commit *c)
 	struct buf key = BUF_INIT;
 
 	mboxname_to_key(buf_span(&c->m->name), &key);
-	meta_batch_serial(batch, META_MAILBOXES, buf_span(&key), c->at.serial);
+	meta_batch_op(batch, META_MAILBOXES, buf_span(&key), c->at.serial);
 	buf_free(&key);
 }
 

@@ -210,6 +210,7 @@ int hdr_write(struct store *store, int dir, struct span name, const struct flag_
 	struct buf text = BUF_INIT;
 	int rc;
 
+	mailbox_row_forget(store, name);
 	rc = mailbox_row_get(store, name, pool, &h.row, &h.row_version, &h.row_serial, err);
 	if (rc > 0)
 		rc = annotations_list(store, &h.row.storeid, pool, &h.annotations, &h.n_annotations,

@@ -65,6 +65,15 @@ int mailbox_row_get(struct store *store, struct span name, struct pool *pool,
 	return rc;
 }
 
+void mailbox_row_forget(struct store *store, struct span name)
+{
+	struct buf key = BUF_INIT;
+
+	mboxname_to_key(name, &key);
+	meta_forget(store_meta(store), META_MAILBOXES, buf_span(&key));
+	buf_free(&key);
+}
+
 int mailbox_name_of_uniqueid(struct store *store, struct span uniqueid, struct buf *name,
 			     struct us_err *err)
 {

@@ -88,10 +88,12 @@ int mailbox_bell(struct mailbox *m, char *path, size_t size);
 
 /* ---- rows, for all of the store ----------------------------------------------------------------- */
 
-/* The row of that name: 1 and filled, 0 if there is none. Spans live in pool. */
+/* The row of that name: 1 and filled, 0 if there is none. Spans live in pool. The serial is that of when the row itself was
+ * last asked for, so it may be too low; mailbox_row_forget() before has it asked for again. */
 int mailbox_row_get(struct store *store, struct span name, struct pool *pool,
 		    struct mailbox_row *out, uint64_t *version, uint64_t *serial,
 		    struct us_err *err);
+void mailbox_row_forget(struct store *store, struct span name);
 /* The name of a uniqueid: 1 or 0. */
 int mailbox_name_of_uniqueid(struct store *store, struct span uniqueid, struct buf *name,
 			     struct us_err *err);

@@ -293,8 +293,11 @@ static int write_mailbox(struct work *w, const struct counters *counters, struct
 
 static int read_row(struct work *w, struct us_err *err)
 {
-	int rc = mailbox_row_get(w->store, w->name, w->pool, &w->row, &w->row_version,
-				 &w->row_serial, err);
+	int rc;
+
+	mailbox_row_forget(w->store, w->name);
+	rc = mailbox_row_get(w->store, w->name, w->pool, &w->row, &w->row_version, &w->row_serial,
+			     err);
 
 	if (rc == 0 || (rc > 0 && !mailbox_row_is_real(&w->row)))
 		return us_fail(err, US_ENOENT, "Mailbox does not exist");
@@ -310,7 +313,7 @@ static int apply_meta(struct work *w, const struct salvage_meta *meta, struct us
 	if (rc < 0)
 		return rc;
 	mboxname_to_key(w->name, &key);
-	meta_batch_serial(&batch, META_MAILBOXES, buf_span(&key), meta->serial);
+	meta_batch_op(&batch, META_MAILBOXES, buf_span(&key), meta->serial);
 	rc = meta_commit(store_meta(w->store), &batch, META_DURABLE, err);
 	meta_batch_fini(&batch);
 	buf_free(&key);

@@ -121,7 +121,7 @@ static int apply_one(struct mailbox *m, const struct journal_op *op, uint64_t se
 	if (rc < 0)
 		return us_err_prefix(err, "META op %llu", (unsigned long long)serial);
 	mboxname_to_key(buf_span(&m->name), &key);
-	meta_batch_serial(&batch, META_MAILBOXES, buf_span(&key), serial);
+	meta_batch_op(&batch, META_MAILBOXES, buf_span(&key), serial);
 	rc = meta_commit(store_meta(m->store), &batch, META_DURABLE, err);
 	meta_batch_fini(&batch);
 	buf_free(&key);
@@ -265,6 +265,13 @@ void mailbox_check_hdr(struct mailbox *m)
 	journal_set_word(&head->hdr_tag, store_boot_tag(m->store));
 }
 
+/* A row that is remembered may have an old serial. */
+static int look_again(struct mailbox *m, struct us_err *err)
+{
+	mailbox_row_forget(m->store, buf_span(&m->name));
+	return mailbox_refresh_row(m, err);
+}
+
 int mailbox_repair(struct mailbox *m, struct us_err *err)
 {
 	int rc = roll_forward(m, err);
@@ -272,6 +279,8 @@ int mailbox_repair(struct mailbox *m, struct us_err *err)
 	if (rc == 0)
 		remove_unborn(m);
 
+	if (rc == 0 && is_behind(m))
+		rc = look_again(m, err);
 	if (rc == 0 && is_behind(m)) {
 		rc = mailbox_apply_meta(m, err);
 		if (rc == 0)

@@ -96,6 +96,7 @@ static int open_meta(struct store *store, struct us_err *err)
 				     .socket = socket,
 				     .may_own = store->config.may_own_meta,
 				     .wait_ms = store->config.meta_wait_ms,
+				     .cache_rows = store->config.meta_cache_rows,
 				     .max_request = store->config.limits.meta_request};
 	int rc = meta_open(&config, &store->meta, err);
 

@@ -65,6 +65,7 @@ struct store_config {
 	unsigned lock_wait_ms;     /* how long a lock is waited for; 0: 60,000 */
 	bool may_own_meta;         /* a tool: open the metadata itself when no metad runs */
 	unsigned meta_wait_ms;     /* how long an answer of metad is waited for; 0: 60,000 */
+	size_t meta_cache_rows;    /* rows of metad's that are remembered, about; 0: 4,096 */
 	uint32_t default_options;  /* mailbox_default_options, as state.h's bits */
 	/* Guid of a message that storing fails for as if the disk were full (debug_writefail_guid); NULL: none. */
 	const char *writefail_guid;

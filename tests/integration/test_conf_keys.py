@@ -18,6 +18,7 @@ from lib import places
 from lib.csync import Csync
 from lib.imap import Literal
 from lib.mail_server import ADMIN, PASSWORD
+from lib.metad import MetaConn
 from lib.places import wait_until
 
 ONLY_IMAP = {"lmtp": None, "lmtpunix": None, "csync": None}
@@ -435,3 +436,21 @@ def test_bounds_of_requests_to_metad(make):
         finally:
             os.kill(metad, signal.SIGCONT)
         wait_until(lambda: c.command("CREATE", "y").status == "OK", 10, "metad again")
+
+
+@pytest.mark.parametrize("rows,asks", [("16", True), ("100000", False)])
+def test_how_many_rows_of_metad_a_process_remembers(make, rows, asks):
+    s = make(metad_client_rows=rows)
+    with s.imap("alice") as c, MetaConn(s.root / "conf/socket/metad") as meta:
+        for n in range(150):
+            c.ok("CREATE", f"box{n}")
+
+        def gets():
+            before = int(meta.stat()["gets"])
+            for n in range(150):
+                c.ok("STATUS", f"box{n}", "(MESSAGES)")
+            return int(meta.stat()["gets"]) - before
+
+        time.sleep(1.1)    # the file of generations is looked for once a second
+        gets()
+        assert (gets() > 100) == asks

@@ -117,6 +117,12 @@ void meta_batch_serial(struct meta_batch *batch, enum meta_table table, struct s
 	add_item(batch, BATCH_SERIAL, table, key, SPAN_NULL, serial);
 }
 
+void meta_batch_op(struct meta_batch *batch, enum meta_table table, struct span key,
+		   uint64_t serial)
+{
+	add_item(batch, BATCH_OP, table, key, SPAN_NULL, serial);
+}
+
 void batch_encode(const struct meta_batch *batch, uint32_t flags, struct buf *out)
 {
 	struct batch_head head = {flags, batch->n_items, batch->nonce};
@@ -134,7 +140,7 @@ void meta_batch_encode(const struct meta_batch *batch, struct buf *out)
 
 static bool item_is_sound(const struct item_head *head)
 {
-	return head->what >= BATCH_EXPECT && head->what <= BATCH_SERIAL &&
+	return head->what >= BATCH_EXPECT && head->what <= BATCH_OP &&
 	       head->table < META_N_TABLES && head->key_len > 0 && head->key_len <= META_KEY_MAX &&
 	       head->payload_len <= META_PAYLOAD_MAX;
 }

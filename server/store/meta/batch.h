@@ -9,6 +9,7 @@ enum batch_what {
 	BATCH_PUT = 2,
 	BATCH_DEL = 3,
 	BATCH_SERIAL = 4,
+	BATCH_OP = 5,
 };
 
 #define BATCH_FLAG_LAZY 1u

@@ -32,7 +32,7 @@ struct engine {
 	uint64_t looked; /* how many flushes there were when we last did */
 	bool failed, marked;
 	struct {
-		uint64_t gets, pages, batches, changed, repeated, flushes;
+		uint64_t gets, pages, batches, changed, repeated, stale, flushes;
 	} count;
 };
 
@@ -363,6 +363,7 @@ static int do_item(struct engine *e, const struct batch_item *item, struct meta_
 	case BATCH_DEL:
 		return bdb_del(e->db, item->table, item->key, err);
 	case BATCH_SERIAL:
+	case BATCH_OP:
 		return raise_serial(e, item, err);
 	case BATCH_EXPECT:
 		break;
@@ -405,16 +406,44 @@ static uint64_t next_version(const struct engine *e, const struct meta_batch *ba
 	return (wanted > e->version ? wanted : e->version) + 1;
 }
 
+/* 1: from `at` on there is a META op that is no news to its row, or has none any more. */
+static int is_stale(struct engine *e, const struct meta_batch *batch, size_t at, struct us_err *err)
+{
+	struct batch_item item = {.what = BATCH_EXPECT};
+	struct meta_stamp stamp;
+	int rc;
+
+	while (item.what != BATCH_OP && batch_next(batch, &at, &item))
+		;
+	if (item.what != BATCH_OP)
+		return 0;
+	rc = stamp_of(e, &item, &stamp, err);
+	return rc < 0 ? rc : rc == 0 || stamp.serial >= item.number;
+}
+
+/* One META op, or what stands behind the last of them. */
+static int do_items(struct engine *e, const struct meta_batch *batch, size_t *at,
+		    struct meta_stamp stamp, struct us_err *err)
+{
+	struct batch_item item = {.what = BATCH_EXPECT};
+	int stale = is_stale(e, batch, *at, err), rc = stale < 0 ? stale : 0;
+
+	e->count.stale += stale > 0;
+	while (rc == 0 && item.what != BATCH_OP && batch_next(batch, at, &item))
+		if (!stale)
+			rc = do_item(e, &item, stamp, err);
+	return rc;
+}
+
 static int carry_out(struct engine *e, const struct meta_batch *batch, uint64_t version,
 		     struct us_err *err)
 {
 	struct meta_stamp stamp = {version, batch->nonce, 0};
-	struct batch_item item;
 	size_t at = 0;
 	int rc = bdb_begin(e->db, err);
 
-	while (rc == 0 && batch_next(batch, &at, &item))
-		rc = do_item(e, &item, stamp, err);
+	while (rc == 0 && at < batch->items.len)
+		rc = do_items(e, batch, &at, stamp, err);
 	if (rc == 0)
 		rc = put_version(e, stamp, err);
 	if (rc == 0)
@@ -423,13 +452,14 @@ static int carry_out(struct engine *e, const struct meta_batch *batch, uint64_t 
 	return rc;
 }
 
+/* Not for serials, which change with each delivery: who needs one asks for it (meta_forget()). */
 static void raise_generations(struct engine *e, const struct meta_batch *batch)
 {
 	struct batch_item item;
 	size_t at = 0;
 
 	while (batch_next(batch, &at, &item))
-		if (item.what != BATCH_EXPECT)
+		if (item.what == BATCH_PUT || item.what == BATCH_DEL)
 			generations_raise(e->generations, generations_hash(item.table, item.key));
 }
 
@@ -589,11 +619,11 @@ void engine_stat(struct engine *e, struct buf *out)
 {
 	buf_printf(out,
 		   "version=%llu\ngets=%llu\npages=%llu\nbatches=%llu\nchanged=%llu\n"
-		   "repeated=%llu\nflushes=%llu\n",
+		   "repeated=%llu\nstale=%llu\nflushes=%llu\n",
 		   (unsigned long long)e->version, (unsigned long long)e->count.gets,
 		   (unsigned long long)e->count.pages, (unsigned long long)e->count.batches,
 		   (unsigned long long)e->count.changed, (unsigned long long)e->count.repeated,
-		   (unsigned long long)e->count.flushes);
+		   (unsigned long long)e->count.stale, (unsigned long long)e->count.flushes);
 	if (!e->failed)
 		bdb_stat(e->db, out);
 }

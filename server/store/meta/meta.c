@@ -156,6 +156,12 @@ int meta_get(struct meta *meta, enum meta_table table, struct span key, struct b
 	return rc;
 }
 
+void meta_forget(struct meta *meta, enum meta_table table, struct span key)
+{
+	if (meta->cache)
+		rowcache_forget(meta->cache, table, key, generations_hash(table, key));
+}
+
 /* ---- ranges ------------------------------------------------------------------------------------ */
 
 struct page_result {

@@ -67,7 +67,7 @@ struct meta_config {
 	const char *socket;    /* metad's */
 	bool may_own;          /* a tool: if nobody listens on the socket, own the tables here */
 	unsigned wait_ms;      /* how long an answer, or the tables, are waited for; 0: 60,000 */
-	size_t cache_rows;     /* rows kept by a client; 0: 4,096 */
+	size_t cache_rows;     /* rows kept by a client, about; 0: 4,096 */
 	size_t max_request;    /* bytes of the largest batch; 0: 64 MiB */
 };
 
@@ -89,6 +89,9 @@ int meta_get(struct meta *meta, enum meta_table table, struct span key, struct b
 enum meta_range_flag {
 	META_NO_PAYLOADS = 1, /* keys and stamps only */
 };
+
+/* What is remembered of a row is not to be relied on: its serial may be higher by now, which nobody is told of. */
+void meta_forget(struct meta *meta, enum meta_table table, struct span key);
 
 /* Called for each row in byte order of the keys; key and payload are good until it returns. Anything but 0 ends the
  * range and is what meta_range() returns. It may call everything here. */
@@ -129,6 +132,11 @@ void meta_batch_expect(struct meta_batch *batch, enum meta_table table, struct s
 /* Raise the serial of a row to this; a row that is not there is well. */
 void meta_batch_serial(struct meta_batch *batch, enum meta_table table, struct span key,
 		       uint64_t serial);
+/* What was added so far, since the last of these, is the META op of that serial of the mailbox with that row: it is left out, and that is
+ * well, if the row has this serial or a higher one, or is gone; else it is done and raises the serial. So an op that comes
+ * late, from somebody who gave up waiting and lost his locks, undoes nothing. */
+void meta_batch_op(struct meta_batch *batch, enum meta_table table, struct span key,
+		   uint64_t serial);
 
 /* Add the items of another batch, to be carried out with these under this batch's nonce. */
 void meta_batch_add(struct meta_batch *batch, const struct meta_batch *more);

@@ -92,3 +92,13 @@ void rowcache_keep(struct rowcache *cache, enum meta_table table, struct span ke
 	if (value.len)
 		memcpy(s->bytes + key.len, value.ptr, value.len);
 }
+
+void rowcache_forget(struct rowcache *cache, enum meta_table table, struct span key, uint32_t hash)
+{
+	struct slot *s = find_slot(&cache->sets[hash % cache->n], table, key);
+
+	if (!s)
+		return;
+	free(s->bytes);
+	s->bytes = NULL;
+}

@@ -16,5 +16,6 @@ int rowcache_find(struct rowcache *cache, enum meta_table table, struct span key
 /* found false: there is no such row. Large rows are not kept. */
 void rowcache_keep(struct rowcache *cache, enum meta_table table, struct span key, uint32_t hash,
 		   struct generation before, bool found, struct span value);
+void rowcache_forget(struct rowcache *cache, enum meta_table table, struct span key, uint32_t hash);
 
 #endif

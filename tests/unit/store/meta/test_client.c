@@ -219,6 +219,50 @@ static void a_row_asked_for_again_is_remembered(void **state)
 	assert_int_equal(figure(rig, "gets="), 1); /* another epoch */
 }
 
+static void give_serial(struct rig *rig, uint64_t serial)
+{
+	struct meta_batch batch;
+
+	meta_batch_init(&batch);
+	meta_batch_serial(&batch, META_QUOTA, SPAN_LIT("a"), serial);
+	assert_ok(meta_commit(rig->meta, &batch, META_DURABLE, &rig->err), &rig->err);
+	meta_batch_fini(&batch);
+}
+
+static uint64_t serial_of(struct rig *rig)
+{
+	struct buf text = BUF_INIT;
+	struct meta_stamp stamp = {0, 0, 0};
+
+	assert_int_equal(meta_get(rig->meta, META_QUOTA, SPAN_LIT("a"), &text, &stamp, &rig->err),
+			 1);
+	buf_free(&text);
+	return stamp.serial;
+}
+
+/* Each delivery raises one: nobody has to ask for the row again because of that. Who needs the serial does. */
+static void a_serial_costs_nothing_that_is_remembered(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t before;
+
+	put(rig, rig->meta, "a", "1");
+	expect_row(rig, rig->meta, "a", "1");
+	pause_ms(1100);
+	expect_row(rig, rig->meta, "a", "1");
+	before = figure(rig, "gets=");
+	for (uint64_t i = 1; i <= 20; i++) {
+		give_serial(rig, i);
+		expect_row(rig, rig->meta, "a", "1");
+	}
+	assert_int_equal(figure(rig, "gets="), before);
+	meta_forget(rig->meta, META_QUOTA, SPAN_LIT("a"));
+	meta_forget(rig->meta, META_QUOTA, SPAN_LIT("not remembered"));
+	assert_int_equal(serial_of(rig), 20);
+	assert_int_equal(serial_of(rig), 20);
+	assert_int_equal(figure(rig, "gets="), before + 1);
+}
+
 /* Somebody removes the file of generations, and another owner makes a new one. */
 static void a_lost_file_of_generations_is_noticed(void **state)
 {
@@ -578,6 +622,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(what_one_writes_the_other_reads),
 		T(a_row_asked_for_again_is_remembered),
+		T(a_serial_costs_nothing_that_is_remembered),
 		T(a_lost_file_of_generations_is_noticed),
 		T(a_tool_is_a_client_where_metad_runs),
 		T(large_things_go_over_the_socket),

@@ -305,6 +305,85 @@ static void serials_rise_and_stay_with_the_row(void **state)
 			 0);
 }
 
+static void add_op(struct meta_batch *batch, const char *key, const char *payload, uint64_t serial)
+{
+	meta_batch_put(batch, META_MAILBOXES, span_of(key), span_of(payload));
+	meta_batch_op(batch, META_MAILBOXES, span_of(key), serial);
+}
+
+static void commit_and_fini(struct rig *rig, struct meta_batch *batch)
+{
+	assert_ok(meta_commit(rig->meta, batch, META_DURABLE, &rig->err), &rig->err);
+	meta_batch_fini(batch);
+}
+
+static void a_stale_op_changes_nothing(void **state)
+{
+	static const struct {
+		uint64_t serial;
+		bool news;
+	} ops[] = {{5, true}, {5, false}, {4, false}, {0, false},
+		   {6, true}, {5, false}, {90, true}};
+	struct rig *rig = *state;
+	const char *was = "made";
+	char payload[ARRAY_SIZE(ops)][16];
+
+	put(rig, META_MAILBOXES, "box", was);
+	for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
+		struct meta_stamp before = expect_row(rig, META_MAILBOXES, "box", was), after;
+		struct meta_batch batch;
+		snprintf(payload[i], sizeof(payload[i]), "op %zu", i);
+		was = ops[i].news ? payload[i] : was;
+		meta_batch_init(&batch);
+		add_op(&batch, "box", payload[i], ops[i].serial);
+		commit_and_fini(rig, &batch);
+		after = expect_row(rig, META_MAILBOXES, "box", was);
+		assert_int_equal(after.serial, ops[i].news ? ops[i].serial : before.serial);
+		assert_int_equal(after.version > before.version, ops[i].news);
+	}
+}
+
+/* Of several in a batch each is judged by its own row; what stands behind the last is no op. */
+static void a_stale_op_holds_up_no_other(void **state)
+{
+	struct rig *rig = *state;
+	struct meta_batch batch;
+
+	put(rig, META_MAILBOXES, "a", "a0");
+	put(rig, META_MAILBOXES, "b", "b0");
+	put(rig, META_QUOTA, "q", "q0");
+	meta_batch_init(&batch);
+	add_op(&batch, "b", "b7", 7);
+	commit_and_fini(rig, &batch);
+	meta_batch_init(&batch);
+	add_op(&batch, "a", "a1", 1);
+	meta_batch_put(&batch, META_QUOTA, SPAN_LIT("q"), SPAN_LIT("stale"));
+	add_op(&batch, "b", "stale", 7);
+	meta_batch_put(&batch, META_QUOTA, SPAN_LIT("q"), SPAN_LIT("stale, too"));
+	add_op(&batch, "gone", "back", 9);
+	meta_batch_put(&batch, META_QUOTA, SPAN_LIT("z"), SPAN_LIT("z1"));
+	commit_and_fini(rig, &batch);
+	expect_row(rig, META_MAILBOXES, "a", "a1");
+	expect_row(rig, META_MAILBOXES, "b", "b7");
+	expect_row(rig, META_MAILBOXES, "gone", NULL);
+	expect_row(rig, META_QUOTA, "q", "q0");
+	expect_row(rig, META_QUOTA, "z", "z1");
+}
+
+/* It deletes the row it is judged by: that is looked at before. */
+static void an_op_may_make_its_row_anew(void **state)
+{
+	struct rig *rig = *state;
+	struct meta_batch batch;
+
+	put(rig, META_MAILBOXES, "a", "a0");
+	meta_batch_init(&batch);
+	meta_batch_del(&batch, META_MAILBOXES, SPAN_LIT("a"));
+	add_op(&batch, "a", "a1", 3);
+	commit_and_fini(rig, &batch);
+	assert_int_equal(expect_row(rig, META_MAILBOXES, "a", "a1").serial, 3);
+}
+
 static void limits_are_kept(void **state)
 {
 	struct rig *rig = *state;
@@ -577,6 +656,9 @@ int main(void)
 		T(a_batch_is_done_or_not),
 		T(a_condition_on_a_deletion_holds),
 		T(serials_rise_and_stay_with_the_row),
+		T(a_stale_op_changes_nothing),
+		T(a_stale_op_holds_up_no_other),
+		T(an_op_may_make_its_row_anew),
 		T(limits_are_kept),
 		T(ranges_begin_and_end_where_asked),
 		T(long_ranges_come_whole),

@@ -470,7 +470,7 @@ static void find_by_copying(struct rig *rig)
 {
 	open_tables(rig, &always);
 	assert_true(make_copy(rig) == US_ECORRUPT || count_kept(rig) == 1);
-		/* the latter when opened */ /* or it was when they were opened */
+	/* the latter when opened */ /* or it was when they were opened */
 	close_tables(rig);
 }
 
@@ -482,7 +482,7 @@ static void any_page_may_go_bad(void **state)
 	prepare(rig);
 	pages = size_of_tables(rig) / BDB_PAGE_SIZE;
 	save(rig);
-	for (off_t i = 0; i < pages; i += i < 12 ? 1 : 9)
+	for (off_t i = 0; i < pages; i += i < 12 ? 1 : 25)
 		for (int what = -1; what <= 0; what++) {
 			restore(rig);
 			overwrite(rig, i * BDB_PAGE_SIZE + (what < 0 ? 400 : 0),
@@ -646,7 +646,7 @@ static void logs_are_kept_for_the_copy_and_no_longer(void **state)
 		most, 6,
 		17); /* of 4 MiB: 20 MiB, what comes while the next is due, and a checkpoint's */
 	close_tables(rig);
-	shell(rig, "test $(ls backup | wc -l) = 2");
+	shell(rig, "test $(ls backup | wc -l) -le 3"); /* one may not be whole */
 	free(payload);
 }
 
