@@ -83,8 +83,12 @@ static int write_full_frame(struct commit *c, struct us_err *err)
 int commit_add_op(struct commit *c, const void *op, struct us_err *err)
 {
 	const struct journal_op *head = op;
-	int rc = view_apply(&c->m->view, head, 0, err);
+	int rc;
 
+	if (head->length > JOURNAL_OP_MAX)
+		return us_fail(err, US_ELIMIT, "%u bytes at once are more than a mailbox takes",
+			       head->length);
+	rc = view_apply(&c->m->view, head, 0, err);
 	if (rc < 0)
 		return rc;
 	buf_add(&c->ops, op, head->length);
@@ -441,10 +445,11 @@ int commit_flag_bit(struct commit *c, struct span name, unsigned *bit, struct us
 		*bit = (unsigned)found;
 		return 0;
 	}
+	if (!name.len || name.len > UINT16_MAX)
+		return us_fail(err, US_ELIMIT, "the flag's name is too long");
 	found = flag_names_free_bit(names);
 	if (found < 0)
 		return us_fail(err, US_ELIMIT, "Too many user flags in mailbox");
-	us_assert(name.len && name.len <= UINT16_MAX);
 	head.bit = (uint16_t)found;
 	head.op.length = (uint32_t)(sizeof(head) + name.len + 7) & ~7u;
 	buf_add(&op, &head, sizeof(head));
@@ -469,6 +474,8 @@ int commit_annotate(struct commit *c, uint32_t uid, struct span entry, struct sp
 
 	if (!r)
 		return us_fail(err, US_ENOENT, "no message has uid %u", uid);
+	if (entry.len > UINT16_MAX || userid.len > UINT16_MAX || value.len > JOURNAL_OP_MAX / 2)
+		return us_fail(err, US_ELIMIT, "the annotation is too long");
 	after = *r;
 	old = annots_find(&v->annots, uid, entry, userid);
 	if (!old && !value.ptr)

@@ -55,11 +55,11 @@ int commit_append(struct commit *c, const struct record *r, const struct commit_
  * RECORD_UNLINKED its file is removed after the commit. */
 int commit_put(struct commit *c, const struct record *r, struct us_err *err);
 
-/* Bit of a keyword, given to it if it has none: US_ELIMIT when all 128 are in use. */
+/* Bit of a keyword, given to it if it has none: US_ELIMIT when all 128 are in use, or for a name above 65,535 bytes. */
 int commit_flag_bit(struct commit *c, struct span name, unsigned *bit, struct us_err *err);
 
 /* Set (value.ptr NULL: remove) one annotation of a message; the record's sums follow. Its modseq and the record's
- * are the caller's to raise. */
+ * are the caller's to raise. US_ELIMIT: entry or user are above 65,535 bytes, or the value above half a MiB. */
 int commit_annotate(struct commit *c, uint32_t uid, struct span entry, struct span userid,
 		    struct span value, uint64_t modseq, struct us_err *err);
 

@@ -182,6 +182,11 @@ static int add_meta_op(struct commit *c, struct us_err *err)
 	meta_batch_encode(c->meta, &op);
 	while (op.len % 8)
 		buf_add_char(&op, '\0');
+	if (op.len > JOURNAL_OP_MAX) {
+		rc = us_fail(err, US_ELIMIT, "%zu bytes of metadata at once are too many", op.len);
+		buf_free(&op);
+		return rc;
+	}
 	head.length = (uint32_t)op.len;
 	memcpy(op.data, &head, sizeof(head));
 	rc = view_apply(&c->m->view, (const void *)op.data, c->at.serial + 1, err);

@@ -191,6 +191,15 @@ static void remove_unlinked(struct mailbox *m, const struct op_unlink *op)
 
 /* ---- flag history -------------------------------------------------------------------------------- */
 
+/* The record as it is before. */
+static const struct record *changed_by(struct view *v, const struct journal_op *op)
+{
+	if (op->kind == OP_FLAGS)
+		return view_find(v, ((const struct op_flags *)op)->uid);
+	return op->kind == OP_RECORD ? view_find(v, ((const struct op_record *)op)->record.uid)
+				     : NULL;
+}
+
 /* Replay the journal over the base once more, this time to see the steps. */
 static int collect_history(struct mailbox *m, struct history *h, struct us_err *err)
 {
@@ -211,10 +220,7 @@ static int collect_history(struct mailbox *m, struct history *h, struct us_err *
 		while (rc > 0 && (op = journal_op_next(frame, op, &bad))) {
 			if (op->kind == OP_UNLINK)
 				remove_unlinked(m, (const void *)op);
-			if (op->kind == OP_FLAGS || op->kind == OP_FLAGHIST)
-				history_note(h,
-					     view_find(&past, ((const struct op_flags *)op)->uid),
-					     op);
+			history_note(h, changed_by(&past, op), op);
 			if (view_apply(&past, op, frame->serial, err) < 0)
 				rc = US_ECORRUPT;
 		}

@@ -5,6 +5,7 @@
 
 #define HISTORY_SECONDS 86400
 #define HISTORY_MOST    10000
+#define HISTORY_SLACK   1000 /* so that forgetting the oldest is not done with each */
 
 void history_init(struct history *h)
 {
@@ -16,6 +17,18 @@ void history_init(struct history *h)
 void history_fini(struct history *h)
 {
 	buf_free(&h->ops);
+}
+
+/* The newest count. */
+static void add(struct history *h, const struct op_flaghist *op)
+{
+	const size_t surplus = HISTORY_SLACK * sizeof(*op);
+
+	buf_add(&h->ops, op, sizeof(*op));
+	if (++h->n < HISTORY_MOST + HISTORY_SLACK)
+		return;
+	buf_remove(&h->ops, 0, surplus);
+	h->n -= HISTORY_SLACK;
 }
 
 static void keep_change(struct history *h, const struct record *before,
@@ -35,21 +48,30 @@ static void keep_change(struct history *h, const struct record *before,
 	if (!op.system_set && !op.system_cleared && !op.user_set[0] && !op.user_set[1] &&
 	    !op.user_cleared[0] && !op.user_cleared[1])
 		return;
-	buf_add(&h->ops, &op, sizeof(op));
-	h->n++;
+	add(h, &op);
+}
+
+/* What a whole record says of flags. */
+static struct op_flags flags_of(const struct record *r)
+{
+	return (struct op_flags){.uid = r->uid,
+				 .system_flags = r->system_flags,
+				 .modseq = r->modseq,
+				 .last_updated = r->last_updated,
+				 .user_flags = {r->user_flags[0], r->user_flags[1]}};
 }
 
 void history_note(struct history *h, const struct record *before, const struct journal_op *op)
 {
-	const struct op_flags *flags = (const void *)op;
 	const struct op_flaghist *old = (const void *)op;
+	struct op_flags flags;
 
-	if (h->n >= HISTORY_MOST)
+	if (op->kind == OP_FLAGHIST && old->time >= h->since)
+		add(h, old);
+	if (!before || (op->kind != OP_FLAGS && op->kind != OP_RECORD))
 		return;
-	if (op->kind == OP_FLAGHIST && old->time >= h->since) {
-		buf_add(&h->ops, op, op->length);
-		h->n++;
-	} else if (op->kind == OP_FLAGS && flags->last_updated >= h->since && before) {
-		keep_change(h, before, flags);
-	}
+	flags = op->kind == OP_FLAGS ? *(const struct op_flags *)op
+				     : flags_of(&((const struct op_record *)op)->record);
+	if (flags.last_updated >= h->since)
+		keep_change(h, before, &flags);
 }

@@ -1,7 +1,7 @@
 /* history.h - flag changes that outlive the journal they were made in.
  *
  * Two copies of a mailbox that were both changed can be merged flag by flag as long as both know when each flag changed. A new
- * generation of the files therefore begins with FLAGHIST ops for the changes of the last day.
+ * generation of the files therefore begins with FLAGHIST ops for the changes of the last day: the newest 10,000 or a little more.
  */
 #ifndef US_STORE_HISTORY_H
 #define US_STORE_HISTORY_H

@@ -21,6 +21,8 @@
 
 #define JOURNAL_PAGE      4096u
 #define JOURNAL_FRAME_MAX (1u << 20) /* a frame is closed when its ops reach this */
+#define JOURNAL_OP_MAX \
+	(JOURNAL_FRAME_MAX - 1024) /* so that the last op and the counters still fit */
 
 struct journal_header {
 	char magic[8];

@@ -322,8 +322,10 @@ static void take_op(struct reading *r, const struct journal_frame *f, const stru
 
 	switch (op->kind) {
 	case OP_RECORD:
-		if (salvage_read_record(s, &((const struct op_record *)op)->record, &record))
+		if (salvage_read_record(s, &((const struct op_record *)op)->record, &record)) {
+			history_note(&s->history, salvage_find(s, record.uid), op);
 			salvage_put(s, &record);
+		}
 		break;
 	case OP_FLAGS:
 		take_flags(s, (const void *)op);
