@@ -59,6 +59,7 @@ static const struct {
 	{"LIST-EXTENDED", false, always},
 	{"LIST-MYRIGHTS", false, always},
 	{"LIST-STATUS", false, always},
+	{"METADATA", false, always},
 	{"MOVE", false, always},
 	{"NAMESPACE", false, always},
 	{"OBJECTID", false, always},

@@ -49,6 +49,10 @@ static const struct command commands[] = {
 	{"LSUB", "Lsub", IN_LOGGED_IN, 0, parse_lsub, run_lsub, NULL},
 	{"STATUS", "Status", IN_LOGGED_IN, 0, parse_status, run_status, NULL},
 
+	{"GETMETADATA", "Getmetadata", IN_LOGGED_IN, 0, parse_getmetadata, run_getmetadata, NULL},
+	{"SETMETADATA", "Setmetadata", IN_LOGGED_IN, CMD_WRITES, parse_setmetadata, run_setmetadata,
+	 NULL},
+
 	{"GETACL", "Getacl", IN_LOGGED_IN, 0, parse_mailbox, run_getacl, NULL},
 	{"MYRIGHTS", "Myrights", IN_LOGGED_IN, 0, parse_mailbox, run_myrights, NULL},
 	{"LISTRIGHTS", "Listrights", IN_LOGGED_IN, 0, parse_acl_identifier, run_listrights, NULL},

@@ -24,6 +24,8 @@
 struct imap_session;
 struct token_set;
 struct command;
+struct metadata_item;
+struct metadata_name;
 
 enum command_state {
 	IN_NOT_AUTH = 1u << 0, /* before login */
@@ -208,6 +210,25 @@ struct args_status {
 };
 COMMAND_PARSER(status);
 COMMAND_HANDLER(status);
+
+enum metadata_depth { METADATA_ITSELF, METADATA_CHILDREN, METADATA_ALL };
+struct args_getmetadata {
+	struct span mailbox; /* empty: the server */
+	struct metadata_name *names;
+	size_t n;
+	enum metadata_depth depth;
+	bool has_maxsize;
+	uint32_t maxsize;
+};
+COMMAND_PARSER(getmetadata);
+COMMAND_HANDLER(getmetadata);
+struct args_setmetadata {
+	struct span mailbox;
+	struct metadata_item *items; /* metadata.h */
+	size_t n;
+};
+COMMAND_PARSER(setmetadata);
+COMMAND_HANDLER(setmetadata);
 
 struct args_acl {
 	struct span mailbox, identifier, rights; /* those the command has */

@@ -74,6 +74,7 @@ static int open_store(struct host *host, unsigned parts, struct us_err *err)
 		.writefail_guid = conf_str(conf, CONF_debug_writefail_guid),
 		.limits.message_size = (uint64_t)conf_bytes(conf, CONF_maxmessagesize),
 		.limits.meta_request = (size_t)conf_bytes(conf, CONF_metad_max_request),
+		.limits.annotation_value = (unsigned)conf_bytes(conf, CONF_annotation_value_max),
 	};
 	int rc = conf_check_partitions(conf, err);
 

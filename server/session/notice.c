@@ -24,3 +24,25 @@ bool notice_read(const struct host *host, const char *name, struct buf *out)
 		buf_truncate(out, before + strcspn(out->data + before, "\r\n"));
 	return there;
 }
+
+int notice_write(const struct host *host, const char *name, struct span text, struct us_err *err)
+{
+	const struct io_replace_points points = {FP("session.notice.write"),
+						 FP("session.notice.sync"),
+						 FP("session.notice.rename"),
+						 FP("session.notice.dirsync")};
+	char *dir = us_asprintf("%s/msg", conf_str(host->conf, CONF_configdirectory));
+	char *path = us_asprintf("%s/%s", dir, name);
+	int rc;
+
+	if (text.len) {
+		rc = io_mkdirs(FP("session.notice.mkdir"), dir, err);
+		if (rc == 0)
+			rc = io_replace(&points, AT_FDCWD, path, text.ptr, text.len, 0644, err);
+	} else {
+		rc = io_unlink(FP("session.notice.unlink"), AT_FDCWD, path, err);
+	}
+	free(dir);
+	free(path);
+	return rc;
+}

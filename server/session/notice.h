@@ -10,5 +10,7 @@
 /* Append the first line of <configdirectory>/msg/<name>: false if there is no such file. Costs one look-up while there is
  * none. */
 bool notice_read(const struct host *host, const char *name, struct buf *out);
+/* Make that the file, durably; empty: remove it. */
+int notice_write(const struct host *host, const char *name, struct span text, struct us_err *err);
 
 #endif

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "server/base/mem.h"
+#include "server/store/commit.h"
 #include "server/store/folder.h"
+#include "server/store/folder_private.h"
 #include "server/store/meta/meta.h"
 #include "server/store/rows.h"
 
@@ -99,25 +101,59 @@ static void put_one(struct meta_batch *batch, const struct storeid *id,
 	buf_free(&payload);
 }
 
-int annotation_set(struct mailbox *m, struct span entry, struct span userid, struct span value,
-		   struct us_err *err)
+/* The options are the mailbox's and the annotations metad's: the latter ride in the former's frame. */
+static int change_both(struct mailbox *m, const struct annotations_change *change,
+		       struct meta_batch *batch, struct us_err *err)
 {
-	struct state_annotation a = {entry, userid, value, 0};
+	struct mailbox_row row = m->row;
+	struct commit *c = NULL;
+	struct counters *counters;
+	int rc = commit_begin(m, &c, err);
+
+	if (rc < 0)
+		return rc;
+	row.foldermodseq = row.lastmodseq = folder_next_modseq(m);
+	row.mtime = store_now();
+	folder_put_row(batch, buf_span(&m->name), &row);
+	counters = commit_counters(c);
+	(void)commit_modseq(c);
+	counters->options = change->options;
+	counters->pop3_show_after = change->pop3_show_after;
+	commit_meta(c, batch, /* lazy */ false);
+	rc = commit_finish(&c, err);
+	if (rc == 0)
+		folder_copy_row(m);
+	return rc;
+}
+
+int annotations_change(struct mailbox *m, const struct annotations_change *change,
+		       struct us_err *err)
+{
 	struct meta_batch batch;
 	int rc;
 
 	meta_batch_init(&batch);
-	put_one(&batch, &m->row.storeid, &a);
-	rc = folder_change(m, &m->row, &batch, err);
+	for (size_t i = 0; i < change->n; i++)
+		put_one(&batch, &m->row.storeid, &change->set[i]);
+	rc = change->has_counters ? change_both(m, change, &batch, err)
+				  : folder_change(m, &m->row, &batch, err);
 	meta_batch_fini(&batch);
 	return rc;
 }
 
-int annotation_set_server(struct store *store, struct span entry, struct span userid,
-			  struct span value, struct us_err *err)
+int annotation_set(struct mailbox *m, struct span entry, struct span userid, struct span value,
+		   struct us_err *err)
+{
+	struct state_annotation one = {entry, userid, value, 0};
+	struct annotations_change change = {.set = &one, .n = 1};
+
+	return annotations_change(m, &change, err);
+}
+
+int annotations_change_server(struct store *store, const struct state_annotation *set, size_t n,
+			      struct us_err *err)
 {
 	struct store_change change = {CHANGE_ANNOTATION, SPAN_LIT(""), SPAN_NULL};
-	struct state_annotation a = {entry, userid, value, 0};
 	struct meta_batch batch;
 	/* The server's belong to nobody, as shared mailboxes do. */
 	int lock, rc = store_lock_namespace(store, SPAN_LIT(""), STORE_SHARED, &lock, err);
@@ -125,13 +161,22 @@ int annotation_set_server(struct store *store, struct span entry, struct span us
 	if (rc < 0)
 		return rc;
 	meta_batch_init(&batch);
-	put_one(&batch, NULL, &a);
+	for (size_t i = 0; i < n; i++)
+		put_one(&batch, NULL, &set[i]);
 	rc = store_announce(store, &change, 1, err);
 	if (rc == 0)
 		rc = meta_commit(store_meta(store), &batch, META_DURABLE, err);
 	meta_batch_fini(&batch);
 	store_unlock_namespace(&lock);
 	return rc;
+}
+
+int annotation_set_server(struct store *store, struct span entry, struct span userid,
+			  struct span value, struct us_err *err)
+{
+	struct state_annotation one = {entry, userid, value, 0};
+
+	return annotations_change_server(store, &one, 1, err);
 }
 
 static bool same_place(const struct state_annotation *a, const struct state_annotation *b)

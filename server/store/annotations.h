@@ -17,10 +17,23 @@ int annotations_list(struct store *store, const struct storeid *id, struct pool 
 int annotation_get(struct store *store, const struct storeid *id, struct span entry,
 		   struct span userid, struct buf *value, struct us_err *err);
 
-/* Set (value.ptr NULL: remove) one annotation of a locked mailbox as a client does: its foldermodseq rises. */
+/* What a client changes of a mailbox: all of it or nothing. */
+struct annotations_change {
+	const struct state_annotation *set; /* value.ptr NULL: removed; modseq is 0 */
+	size_t n;
+	bool has_counters; /* the next two are to change as well */
+	uint32_t options;  /* MAILBOX_OPTION_*, all of them */
+	int64_t pop3_show_after;
+};
+/* The mailbox is locked; its foldermodseq rises. */
+int annotations_change(struct mailbox *m, const struct annotations_change *change,
+		       struct us_err *err);
+/* That with one annotation. */
 int annotation_set(struct mailbox *m, struct span entry, struct span userid, struct span value,
 		   struct us_err *err);
-/* Of the server. */
+/* The same of the server. */
+int annotations_change_server(struct store *store, const struct state_annotation *set, size_t n,
+			      struct us_err *err);
 int annotation_set_server(struct store *store, struct span entry, struct span userid,
 			  struct span value, struct us_err *err);
 

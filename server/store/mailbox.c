@@ -507,3 +507,22 @@ int mailbox_peek(struct store *store, const struct mailbox_row *row, struct coun
 		rc = peek_slowly(store, row, out, err);
 	return rc;
 }
+
+int mailbox_last_change(struct store *store, const struct mailbox_row *row, int64_t *out,
+			struct us_err *err)
+{
+	struct partition *p = store_partition(store, row->local_partition);
+	struct stat st;
+	int dir = -1, rc;
+
+	if (!p || !mailbox_row_is_real(row))
+		return no_such_mailbox(err);
+	rc = partition_open_mailbox(p, &row->storeid, &dir, err);
+	if (rc < 0)
+		return rc;
+	/* The bell: each publication writes it. */
+	*out = fstatat(dir, LOCK_FILE, &st, 0) == 0 && st.st_mtime > row->mtime ? st.st_mtime
+										: row->mtime;
+	io_close(&dir);
+	return 0;
+}

@@ -82,6 +82,9 @@ bool message_file_uid(const char *name,
 /* Only the counters of a mailbox, in constant time whatever its size. */
 int mailbox_peek(struct store *store, const struct mailbox_row *row, struct counters *out,
 		 struct us_err *err);
+/* When something of a mailbox was published last, or its row changed (seconds). */
+int mailbox_last_change(struct store *store, const struct mailbox_row *row, int64_t *out,
+			struct us_err *err);
 /* Descriptor of mbox.lk, on which inotify(7) sees IN_MODIFY at each publication (the bell); its path below /proc/self/fd or the
  * directory's is the caller's business. */
 int mailbox_bell(struct mailbox *m, char *path, size_t size);

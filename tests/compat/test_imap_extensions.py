@@ -1,11 +1,16 @@
 """Extensions of IMAP, reply by reply against a real Cyrus 3.6.1, as in test_imap_dialogue: replies must be equal but for what
 NORMAL takes out on both sides, and for those in a table of differences, each with its reason."""
 
+import re
+
 import pytest
 
 from test_imap_dialogue import LEFT_OUT, NORMAL, ONLY_IMAP
 
+from lib.checker import compare
 from lib.dialogue import Talker, commands
+from lib.imap import Literal
+from lib.store import read_store
 
 LISTS = r"""
 CREATE foo
@@ -148,6 +153,161 @@ LISTS_DIFFERENT = {
 STRAY = ["* BAD Invalid tag"]
 
 
+METADATA = r"""
+CREATE foo
+CREATE odd
+GETMETADATA "" /shared/comment
+GETMETADATA "" (/shared/comment /private/comment)
+GETMETADATA INBOX /private/comment
+GETMETADATA nosuch /private/comment
+SETMETADATA INBOX (/private/comment "mine")
+GETMETADATA INBOX (/shared/comment /private/comment)
+SETMETADATA INBOX (/shared/comment "ours" /private/comment NIL)
+GETMETADATA INBOX (/shared/comment /private/comment)
+SETMETADATA INBOX (/shared/comment)
+SETMETADATA INBOX /shared/comment x
+SETMETADATA INBOX ()
+SETMETADATA INBOX
+SETMETADATA INBOX (/comment "x")
+SETMETADATA odd (/shared "x")
+SETMETADATA odd (/shared/a/ "x")
+SETMETADATA INBOX (/shared/undefined "x")
+GETMETADATA INBOX /shared/undefined
+SETMETADATA INBOX (/shared/vendor/foo/bar "x" /private/vendor/foo/bar/baz "abc")
+GETMETADATA INBOX (DEPTH 0) /shared/vendor
+GETMETADATA INBOX (DEPTH 1) /shared/vendor/foo
+GETMETADATA INBOX (DEPTH infinity) /shared/vendor
+GETMETADATA INBOX (DEPTH infinity) /private
+GETMETADATA (DEPTH infinity) INBOX (/shared /private)
+GETMETADATA (MAXSIZE 3) INBOX (/shared/comment /private/vendor/foo/bar/baz)
+GETMETADATA (MAXSIZE 4 DEPTH infinity) foo (/shared/vendor/cmu/cyrus-imapd/sharedseen)
+GETMETADATA (FOO) INBOX /shared
+GETMETADATA INBOX
+GETMETADATA
+GETMETADATA INBOX /shared/comment x
+GETMETADATA INBOX ()
+GETMETADATA INBOX /comment
+GETMETADATA INBOX /SHARED/COMMENT
+GETMETADATA INBOX /shared/Comment
+SETMETADATA INBOX (/shared/vendor/cmu/cyrus-imapd/expire "30")
+SETMETADATA INBOX (/shared/vendor/cmu/cyrus-imapd/expire "x")
+SETMETADATA INBOX (/shared/vendor/cmu/cyrus-imapd/archive "3")
+SETMETADATA INBOX (/shared/vendor/cmu/cyrus-imapd/delete "3")
+SETMETADATA INBOX (/shared/vendor/cmu/cyrus-imapd/expire "30d")
+SETMETADATA INBOX (/shared/vendor/cmu/cyrus-imapd/sharedseen "true")
+SETMETADATA INBOX (/shared/vendor/cmu/cyrus-imapd/sharedseen "maybe")
+SETMETADATA INBOX (/shared/vendor/cmu/cyrus-imapd/sharedseen NIL)
+SETMETADATA INBOX (/shared/vendor/cmu/cyrus-imapd/duplicatedeliver "TRUE")
+SETMETADATA INBOX (/shared/vendor/cmu/cyrus-imapd/pop3showafter "23-Nov-2026 22:07:33 +0000")
+SETMETADATA INBOX (/shared/vendor/cmu/cyrus-imapd/pop3showafter "yesterday")
+SETMETADATA INBOX (/shared/vendor/cmu/cyrus-imapd/size "1")
+SETMETADATA INBOX (/shared/vendor/cmu/cyrus-imapd/uniqueid "1")
+SETMETADATA INBOX (/shared/vendor/cmu/cyrus-imapd/nosuch "1")
+SETMETADATA INBOX (/private/vendor/cmu/cyrus-imapd/sharedseen "true")
+SETMETADATA INBOX (/private/vendor/cmu/cyrus-imapd/nosuch "true")
+SETMETADATA INBOX (/private/vendor/cmu/cyrus-imapd/expire "3")
+SETMETADATA INBOX (/shared/vendor/cmu/cyrus-imapd/squat "true")
+SETMETADATA INBOX (/shared/vendor/cmu/cyrus-imapd/sieve "x")
+SETMETADATA INBOX (/shared/vendor/cmu/cyrus-imapd/news2mail "a@b")
+SETMETADATA INBOX (/shared/vendor/cmu/cyrus-imapd/search-fuzzy-always "on")
+SETMETADATA INBOX (/private/vendor/cmu/cyrus-imapd/search-fuzzy-always "on")
+SETMETADATA INBOX (/shared/vendor/cmu/cyrus-imapd/sortorder "1")
+SETMETADATA INBOX (/private/vendor/cmu/cyrus-imapd/sortorder "1")
+SETMETADATA INBOX (/shared/sort "x" /shared/thread "x" /private/sort "y")
+SETMETADATA INBOX (/shared/check "true" /shared/checkperiod "10")
+SETMETADATA INBOX (/private/check "foo")
+SETMETADATA INBOX (/private/checkperiod "foo")
+SETMETADATA INBOX (/shared/specialuse "\\Archive")
+SETMETADATA foo (/private/specialuse "\\Archive")
+SETMETADATA INBOX (/private/specialuse "\\Archive")
+SETMETADATA INBOX (/private/specialuse "\\Foo")
+GETMETADATA INBOX (DEPTH infinity) (/shared /private)
+GETMETADATA foo (DEPTH infinity) (/shared /private)
+SETMETADATA "" (/private/comment "srv")
+SETMETADATA "" (/shared/comment "srv")
+SETMETADATA "" (/private/foo "srv")
+SETMETADATA "" (/private/motd "x")
+SETMETADATA "" (/shared/vendor/cmu/cyrus-imapd/expire "1")
+GETMETADATA "" (DEPTH infinity) (/shared /private)
+SETMETADATA nosuch (/private/comment "x")
+SETACL foo bob lr
+SETMETADATA foo (/shared/comment "fooshared" /private/comment "fooprivate")
+LOGOUT
+"""
+
+METADATA_OTHER = r"""
+GETMETADATA "Other Users/alice/foo" (/shared/comment /private/comment)
+SETMETADATA "Other Users/alice/foo" (/private/comment "bobs")
+SETMETADATA "Other Users/alice/foo" (/shared/comment "bobs")
+SETMETADATA "Other Users/alice/foo" (/shared/vendor/cmu/cyrus-imapd/expire "9")
+GETMETADATA "Other Users/alice/foo" (DEPTH infinity) (/shared /private)
+GETMETADATA "Other Users/alice" /shared/comment
+SETMETADATA "Other Users/alice" (/shared/comment "x")
+LOGOUT
+"""
+
+METADATA_ADMIN = r"""
+SETMETADATA "" (/shared/comment "srv" /shared/admin "mailto:x" /private/comment "adm")
+SETMETADATA "" (/shared/motd "hello")
+GETMETADATA "" /shared/motd
+SETMETADATA "" (/shared/motd NIL)
+SETMETADATA "" (/shared/vendor/cmu/cyrus-imapd/expire "30")
+SETMETADATA "" (/shared/vendor/cmu/cyrus-imapd/freespace "30")
+SETMETADATA "" (/shared/vendor/cmu/cyrus-imapd/squat "true")
+SETMETADATA "" (/shared/vendor/cmu/cyrus-imapd/usermodseq "3")
+SETMETADATA "" (/shared/undefined "x" /shared/vendor/x/y "x")
+GETMETADATA "" (DEPTH infinity) (/shared /private)
+GETMETADATA user/alice (DEPTH infinity) (/shared /private)
+SETMETADATA user/alice (/shared/vendor/cmu/cyrus-imapd/expire "9")
+SETMETADATA user/alice (/shared/vendor/cmu/cyrus-imapd/squat "on")
+SETMETADATA user/alice (/shared/comment "by admin" /private/comment "by admin")
+GETMETADATA user/alice (/private/comment /shared/comment)
+LOGOUT
+"""
+
+# Values of this machine, this moment or this server. Of conversations, which a Cyrus counts there, we keep none.
+OF_THE_PLACE = re.compile(r"(uniqueid|lastupdate|synccrcs|foldermodseq|freespace.*|usermodseq|usercounters)$")
+
+
+def as_values(command, lines):
+    """METADATA as what it tells: sorted, each entry once. Of entries found below another a Cyrus tells those without a value,
+    too. What is wrong with a line that cannot be read, each says in words of its own."""
+    told, text = [], "\n".join(lines)
+    while literal := re.search(r"\{(\d+)\}\n", text):
+        end = literal.end() + int(literal[1])
+        text = text[:literal.start()] + '"' + text[literal.end():end] + '"' + text[end:]
+    for line in text.split("\n"):
+        if line.startswith("* METADATA "):
+            pairs = re.findall(r'"(/(?:shared|private)[^"]*)" (NIL|"[^"]*")', line.replace(r"\\", "\\"))
+            told += [pair for pair in pairs if not OF_THE_PLACE.search(pair[0])
+                     and ("DEPTH" not in command or pair[1] != "NIL")]
+        else:
+            told.append("a BAD" if line.startswith("a BAD") else line)
+    return sorted(map(str, told))
+
+
+USEATTR = "the code tells that it is the use"
+METADATA_DIFFERENT = {
+    **{("alice", f'SETMETADATA odd (/shared{entry} "x")'): (
+        "an entry has a name (RFC 5464, 4.1)", ["a OK Completed"], ["a BAD"]) for entry in ("", "/a/")},
+    ("alice", "GETMETADATA (MAXSIZE 3) INBOX (/shared/comment /private/vendor/foo/bar/baz)"): (
+        "a Cyrus does not say that something was left out, and tells of entries nobody asked for",
+        ["('/private/comment', 'NIL')", "('/private/vendor/foo/bar/baz', '\"abc\"')", "('/shared/vendor/foo/bar/baz', 'NIL')",
+         "a OK Completed"],
+        ["('/private/vendor/foo/bar/baz', '\"abc\"')", "a OK [METADATA LONGENTRIES 4] Completed"]),
+    ("alice", "GETMETADATA (MAXSIZE 4 DEPTH infinity) foo (/shared/vendor/cmu/cyrus-imapd/sharedseen)"): (
+        "the same", ["a OK Completed"], ["a OK [METADATA LONGENTRIES 5] Completed"]),
+    ("alice", 'SETMETADATA INBOX (/shared/vendor/cmu/cyrus-imapd/pop3showafter "yesterday")'): (
+        "as with every other value", ["a NO Syntax error in parameters"], ["a NO Invalid annotation value"]),
+    ("alice", r'SETMETADATA INBOX (/private/specialuse "\\Archive")'): (
+        USEATTR, ["a NO SPECIAL-USE flag conflict"], ["a NO [USEATTR] SPECIAL-USE flag conflict"]),
+    ("alice", r'SETMETADATA INBOX (/private/specialuse "\\Foo")'): (
+        USEATTR, ["a NO Invalid annotation entry"], ["a NO [USEATTR] SPECIAL-USE flag conflict"]),
+    ("bob", 'GETMETADATA "Other Users/alice" /shared/comment'): (
+        "a mailbox one may not know of does not exist", ["a OK Completed"], ["a NO Mailbox does not exist"]),
+}
+
+
 def hold(peer, us, dialogues, different, adapt=lambda _command, lines: lines):
     """Say every dialogue, {user: commands}, to both; adapt(command, lines) takes out of a reply what may differ."""
     unused, wrong = set(different), []
@@ -178,3 +338,41 @@ def pair(server, cyrus_peer):
 @pytest.mark.limit(240)
 def test_lists(pair):
     hold(*pair, [("alice", LISTS), ("bob", LISTS_OTHER), ("admin", LISTS_ADMIN)], LISTS_DIFFERENT)
+
+
+@pytest.mark.limit(240)
+def test_metadata(pair):
+    hold(*pair, [("alice", METADATA), ("bob", METADATA_OTHER), ("admin", METADATA_ADMIN)], METADATA_DIFFERENT, as_values)
+
+
+def test_a_cyrus_takes_the_annotations(server, cyrus_peer):
+    peer = cyrus_peer()
+    us = server(name="us", services={"lmtp": None, "lmtpunix": None})
+    us.replicate_to(peer)
+    us.restart()
+    us.make_user("alice", "bob")
+    vendor = "/shared/vendor/cmu/cyrus-imapd/"
+    with us.imap("alice") as c:
+        c.ok("CREATE Sent (USE (\\Sent))")
+        c.ok("CREATE foo")
+        c.ok("SETACL foo bob lr")
+        c.ok('SETMETADATA foo (/private/comment "mine" /shared/comment "ours" /shared/gone "x" /private/big', Literal(b"x" * 9000), ")")
+        c.ok(f'SETMETADATA foo (/shared/gone NIL {vendor}expire "30" {vendor}sharedseen "true")')
+    with us.imap("bob") as c:
+        c.ok('SETMETADATA "Other Users/alice/foo" (/private/comment "bob\'s")')
+    with us.admin() as c:
+        c.ok('SETMETADATA "" (/shared/comment "the server\'s" /private/comment "admin\'s")')
+    us.sync_client("-R", "-1")
+    assert compare(read_store(us.endpoint()), read_store(peer.endpoint())) == []
+    peer.add_users("alice", "bob")
+    both = "(/private/comment /shared/comment)"
+    with peer.imap("alice") as c:
+        said = c.ok(f"GETMETADATA foo (/private/comment /shared/comment {vendor}expire {vendor}sharedseen)").one("METADATA").values[1]
+        assert {entry.decode(): value for entry, value in zip(said[::2], said[1::2]) if value is not None} == {
+            "/private/comment": b"mine", "/shared/comment": b"ours", vendor + "expire": b"30", vendor + "sharedseen": b"true"}
+        assert [r.values[2] for r in c.ok('LIST (SPECIAL-USE) "" *').all("LIST")] == ["Sent"]
+    with peer.imap("bob") as c:
+        said = c.ok(f'GETMETADATA "Other Users/alice/foo" {both}').one("METADATA").values[1]
+        assert sorted(said[1::2]) == [b"bob's", b"ours"]
+    with peer.admin() as c:
+        assert sorted(c.ok(f'GETMETADATA "" {both}').one("METADATA").values[1][1::2]) == [b"admin's", b"the server's"]
