@@ -453,7 +453,8 @@ void commit_abort(struct commit **commit)
 /* No message file, nobody to be told, no metadata: only the frame. */
 static int finish_quietly(struct commit *c, struct us_err *err)
 {
-	int rc = write_frame(c, err);
+	int rc = partition_is_poisoned(c->m->partition) ? partition_poison(c->m->partition, err)
+							: write_frame(c, err);
 
 	if (rc == 0 && journal_sync(&c->m->view.journal, err) < 0)
 		rc = partition_poison(c->m->partition, err);

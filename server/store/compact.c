@@ -245,16 +245,6 @@ static const struct record *next_record(void *ctx)
 	return view_next(w->view, &w->walk);
 }
 
-/* A new base without a record that is only damaged would make its loss look intended. */
-static bool every_record_is_sound(struct view *v)
-{
-	struct view_walk walk = view_walk(v, 1);
-
-	while (view_next(v, &walk))
-		;
-	return !v->corrupt;
-}
-
 /* A META op may only be forgotten when metad has it on disk: what the row shows behind a barrier is. What it does not show
  * (a lazy batch died with metad, or could not be given to it) is done again now. */
 static int settle_meta(struct mailbox *m, struct us_err *err)
@@ -286,7 +276,7 @@ int compact(struct mailbox *m, struct us_err *err)
 	int rc;
 
 	us_assert(m->locked);
-	if (!every_record_is_sound(v))
+	if (!view_is_sound(v))
 		return us_fail(err, US_ECORRUPT, "a record's checksum is wrong");
 	rc = settle_meta(m, err);
 	if (rc == 0)

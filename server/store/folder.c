@@ -113,7 +113,9 @@ static int choose_uidvalidity(struct store *store, struct span name, uint32_t *o
 	int64_t now = store_now();
 
 	buf_free(&key);
-	*out = row.uidvalidity >= now ? row.uidvalidity + 1 : (uint32_t)now;
+	/* A peer may have given the last one there is. */
+	*out = row.uidvalidity >= now && row.uidvalidity < UINT32_MAX ? row.uidvalidity + 1
+								      : (uint32_t)now;
 	return rc;
 }
 

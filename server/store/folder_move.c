@@ -114,8 +114,11 @@ static int copy_mailbox(struct mailbox *m, struct partition *to, const struct st
 			       .annots = &v->annots,
 			       .n_records = v->counters.records,
 			       .records = {next_uncached, &walker}};
-	int dir = -1, rc = partition_make_mailbox(to, id, &dir, err);
+	int dir = -1, rc;
 
+	if (!view_is_sound(v))
+		return us_fail(err, US_ECORRUPT, "a record's checksum is wrong");
+	rc = partition_make_mailbox(to, id, &dir, err);
 	if (rc == 0)
 		rc = copy_messages(m, dir, err);
 	if (rc == 0)

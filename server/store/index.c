@@ -71,6 +71,7 @@ int index_open(int dir, struct index_base *out, struct us_err *err)
 	base.records = (const void *)((const char *)map + base.header->records_offset);
 	base.maxima = (const void *)((const char *)map + base.header->maxima_offset);
 	base.checked = us_calloc(base.n_records / INDEX_BLOCK / 8 + 1, 1);
+	base.first_is_sound = base.n_records && record_is_sound(&base.records[0]);
 	*out = base;
 	return 0;
 }
@@ -134,27 +135,40 @@ const struct record *index_record(struct index_base *base, uint64_t i)
 	return &base->records[i];
 }
 
+#define LOOK_PAST 256 /* damaged records in a row: each look-up may meet them again */
+
+/* From i on; `end` if there is none. */
+static uint64_t next_sound(const struct index_base *base, uint64_t i, uint64_t end)
+{
+	for (uint64_t k = 0; k < LOOK_PAST && i + k < end; k++)
+		if (record_is_sound(&base->records[i + k]))
+			return i + k;
+	return end;
+}
+
 /* UIDs rise by one or more a record: a UID that is n above the first stands at the n-th place, where nothing was ever
  * taken out, or before it. */
 uint64_t index_lower_bound(const struct index_base *base, uint32_t uid)
 {
-	uint64_t low = 0, high = base->n_records;
+	uint64_t low = 0, high = base->n_records, place;
 
-	if (!high || uid <= base->records[0].uid)
+	if (!high || (base->first_is_sound && uid <= base->records[0].uid))
 		return 0;
-	if (uid - base->records[0].uid < high) {
-		high = uid - base->records[0].uid;
-		if (base->records[high].uid == uid)
-			return high;
-	}
+	place = base->first_is_sound ? uid - base->records[0].uid : high;
+	if (place < high && base->records[place].uid == uid &&
+	    record_is_sound(&base->records[place]))
+		return place;
+	high = place < high ? place : high;
 	while (low < high) {
 		uint64_t middle = low + (high - low) / 2;
-		if (base->records[middle].uid < uid)
-			low = middle + 1;
+		uint64_t sound = next_sound(base, middle, high);
+		if (sound < high && base->records[sound].uid < uid)
+			low = sound + 1;
 		else
 			high = middle;
 	}
-	return low;
+	place = next_sound(base, low, base->n_records);
+	return place < base->n_records && base->records[place].uid == uid ? place : low;
 }
 
 uint64_t index_block_modseq(const struct index_base *base, uint64_t i)

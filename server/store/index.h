@@ -50,6 +50,7 @@ struct index_base {
 	const struct record *records;
 	uint64_t n_records;
 	uint8_t *checked; /* a bit a block; the records' crcs were looked at */
+	bool first_is_sound;
 };
 
 /* Map the index in directory `dir`. US_ENOENT: there is none. US_ECORRUPT: it is not what it says. */
@@ -63,7 +64,8 @@ void index_names_of(struct span section, struct flag_names *names);
 
 /* Record number i, checked; NULL if its crc is wrong. */
 const struct record *index_record(struct index_base *base, uint64_t i);
-/* Number of the first record with a UID of at least `uid`; n_records if there is none. */
+/* Number of the first record with a UID of at least `uid`; n_records if there is none. Records whose crc is wrong lead nobody
+ * astray: the number may be that of one, if its neighbours do not say that it has another UID. */
 uint64_t index_lower_bound(const struct index_base *base, uint32_t uid);
 /* Highest modseq of the block record i is in. */
 uint64_t index_block_modseq(const struct index_base *base, uint64_t i);

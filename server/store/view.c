@@ -55,12 +55,30 @@ static const struct record *find_base(struct view *v, uint32_t uid)
 	uint64_t i = index_lower_bound(&v->base, uid);
 	const struct record *r;
 
-	if (i == v->base.n_records || v->base.records[i].uid != uid)
+	if (i == v->base.n_records)
 		return NULL;
 	r = index_record(&v->base, i);
 	if (!r)
 		v->corrupt = true;
-	return r;
+	return r && r->uid == uid ? r : NULL;
+}
+
+/* The UID of a damaged record may be another's; one that its neighbours leave room for is its own. */
+static bool uid_is_in_place(const struct view *v, uint64_t i)
+{
+	const struct record *r = &v->base.records[i];
+
+	return (i == 0 || r[-1].uid < r->uid) && (i + 1 == v->base.n_records || r->uid < r[1].uid);
+}
+
+/* As the journal has left it: NULL if it is damaged and the journal has no other. */
+static const struct record *base_record(struct view *v, uint64_t i)
+{
+	const struct record *r = index_record(&v->base, i), *changed = NULL;
+
+	if (r || uid_is_in_place(v, i))
+		changed = find_changed(v, v->base.records[i].uid);
+	return changed ? changed : r;
 }
 
 static const struct record *find_any(struct view *v, uint32_t uid)
@@ -148,11 +166,7 @@ const struct record *view_next(struct view *v, struct view_walk *walk)
 	for (;;) {
 		pass_old_blocks(v, walk);
 		if (walk->base < v->base.n_records) {
-			uint32_t uid = v->base.records[walk->base].uid;
-			r = find_changed(v, uid);
-			if (!r)
-				r = index_record(&v->base, walk->base);
-			walk->base++;
+			r = base_record(v, walk->base++);
 			if (!r)
 				v->corrupt = true;
 		} else if (walk->appended < v->n_appended) {
@@ -163,6 +177,15 @@ const struct record *view_next(struct view *v, struct view_walk *walk)
 		if (r && !(r->internal_flags & RECORD_GONE))
 			return r;
 	}
+}
+
+bool view_is_sound(struct view *v)
+{
+	struct view_walk walk = view_walk(v, 1);
+
+	while (view_next(v, &walk))
+		;
+	return !v->corrupt;
 }
 
 const struct record *view_next_live(struct view *v, struct view_walk *walk)
@@ -331,8 +354,7 @@ int view_open_base(struct view *v, int dir, const struct storeid *storeid, bool 
 	v->counters = v->base.header->counters;
 	index_flag_names(&v->base, &v->names);
 	v->at = journal_start(&v->journal);
-	if (v->base.n_records)
-		v->base_max_uid = v->base.records[v->base.n_records - 1].uid;
+	v->base_max_uid = v->base.header->counters.last_uid; /* what comes later is above it */
 	return 0;
 }
 

@@ -356,6 +356,23 @@ static void a_delayed_delete_is_a_rename(void **state)
 	assert_int_equal(directories(rig), 2);
 }
 
+/* The last number there is must not be followed by 0. */
+static void a_uidvalidity_is_never_zero(void **state)
+{
+	struct folder_create last = {.acl = SPAN_LIT("bob\tlrs\t"), .uidvalidity = UINT32_MAX};
+	struct rig *rig = *state;
+	struct mailbox *m;
+	struct us_err err;
+
+	assert_ok(folder_create(rig->store, SPAN_LIT("user.bob"), &last, &err), &err);
+	assert_ok(folder_delete(rig->store, SPAN_LIT("user.bob"), FOLDER_DELETE_NOW, &err), &err);
+	rig_create(rig, "user.bob");
+	m = rig_mailbox(rig, "user.bob");
+	assert_in_range(m->row.uidvalidity, 1, UINT32_MAX - 1);
+	assert_int_equal(m->view.counters.uidvalidity, m->row.uidvalidity);
+	mailbox_close(&m);
+}
+
 static void annotations_go_with_the_mailbox(void **state)
 {
 	struct rig *rig = *state;
@@ -585,6 +602,7 @@ int main(void)
 		T(a_tombstone_stays_until_it_comes_back),
 		T(a_tombstone_is_not_found_by_a_name_it_left),
 		T(a_delayed_delete_is_a_rename),
+		T(a_uidvalidity_is_never_zero),
 		T(annotations_go_with_the_mailbox),
 		T(a_missing_directory_is_no_missing_name),
 		T(an_unreadable_mailbox_can_be_removed),
