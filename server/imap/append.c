@@ -3,7 +3,8 @@
  *	"{n}" announced --> judge: words, mailbox, right, size, quota --> stage --> octets --> run_append()
  *			    '--> refused: the tagged line is set, nothing is read (or it is passed over)
  *
- * The first literal may be the mailbox's name; the one behind the words is the message.
+ * The first literal may be the mailbox's name; those behind words are messages (several: RFC 3502). Each is judged as it is
+ * announced, with those that came before it.
  */
 #include "server/imap/append.h"
 
@@ -18,7 +19,7 @@
 
 /* ---- words --------------------------------------------------------------------------------------- */
 
-static int take_flags(struct scan *s, struct pool *pool, struct args_append *out,
+static int take_flags(struct scan *s, struct pool *pool, struct append_message *out,
 		      struct us_err *err)
 {
 	struct token_list flags = token_flag_list(s, pool);
@@ -42,7 +43,7 @@ static int take_flags(struct scan *s, struct pool *pool, struct args_append *out
 	return 0;
 }
 
-static int take_date(struct scan *s, struct args_append *out, struct us_err *err)
+static int take_date(struct scan *s, struct append_message *out, struct us_err *err)
 {
 	out->date = token_date_time(s);
 	out->has_date = true;
@@ -51,23 +52,26 @@ static int take_date(struct scan *s, struct args_append *out, struct us_err *err
 	return 0;
 }
 
-int append_parse_words(struct scan *s, struct pool *pool, struct args_append *out,
-		       struct us_err *err)
+int append_parse_mailbox(struct scan *s, struct pool *pool, struct span *out, struct us_err *err)
+{
+	if (scan_skip(s, ' ') && scan_end(s))
+		return 0;
+	*out = token_astring(s, pool);
+	token_space(s);
+	return s->bad ? us_fail(err, US_EPROTO, "Missing required argument to Append") : 1;
+}
+
+int append_parse_message(struct scan *s, struct pool *pool, struct append_message *out,
+			 struct us_err *err)
 {
 	int rc = 0;
 
-	*out = (struct args_append){.mailbox = SPAN_NULL};
-	if (scan_skip(s, ' ') && scan_end(s))
-		return 0;
-	out->mailbox = token_astring(s, pool);
-	token_space(s);
-	if (s->bad)
-		return us_fail(err, US_EPROTO, "Missing required argument to Append");
+	*out = (struct append_message){.system = 0};
 	if (scan_peek(s) == '(')
 		rc = take_flags(s, pool, out, err);
 	if (rc == 0 && scan_peek(s) == '"')
 		rc = take_date(s, out, err);
-	return rc < 0 ? rc : 1;
+	return rc;
 }
 
 /* ---- judging ------------------------------------------------------------------------------------- */
@@ -85,13 +89,13 @@ static int refuse_mailbox(struct imap_session *s, int rc, const struct us_err *e
 	return rc < 0 ? imap_fail(s, rc, NULL, err) : 0; /* 0: it was answered */
 }
 
-/* Is the message welcome? 1, or 0 with the tagged line set. */
-static int judge(struct imap_session *s, const struct args_append *args,
-		 const struct framer_literal *literal)
+/* Is the message welcome? 1, or 0 with the tagged line set. `mailbox` is looked up before the first. */
+static int judge(struct imap_session *s, struct span mailbox, const struct framer_literal *literal)
 {
-	struct quota_wanted wanted = {.bytes = literal->size, .messages = 1};
+	struct append *a = s->append;
+	struct quota_wanted wanted = {.messages = a->n + 1};
 	struct us_err err = US_ERR_INIT;
-	int rc;
+	int rc = 1;
 
 	if (literal->is_literal8)
 		return imap_bad(s, "Binary literals are not supported");
@@ -101,10 +105,14 @@ static int judge(struct imap_session *s, const struct args_append *args,
 		return imap_no(s, "Zero-length message literal");
 	if (is_too_big(s, literal->size))
 		return imap_no(s, "[TOOBIG] Message size exceeds fixed limit");
-	rc = target_find(s, args->mailbox, &s->append->access, &err);
+	if (!a->n)
+		rc = target_find(s, mailbox, &a->access, &err);
 	if (rc <= 0)
 		return refuse_mailbox(s, rc, &err);
-	rc = quota_check(s->host->store, s->append->access.name, &wanted, &err);
+	if (literal->size > UINT64_MAX - a->bytes)
+		return imap_no(s, "[TOOBIG] Message size exceeds fixed limit");
+	wanted.bytes = a->bytes + literal->size;
+	rc = quota_check(s->host->store, a->access.name, &wanted, &err);
 	return rc < 0 ? imap_fail(s, rc, NULL, &err) : 1;
 }
 
@@ -124,60 +132,87 @@ static int open_stage(struct imap_session *s, struct us_err *err)
 	return stage_open(p, &a->stage, err);
 }
 
-static int begin_staged(struct imap_session *s, struct us_err *err)
+static int begin_staged(struct imap_session *s, uint64_t size, struct us_err *err)
 {
 	struct append *a = s->append;
-	int rc = open_stage(s, err);
+	struct staged staged;
+	int rc = a->n ? 0 : open_stage(s, err);
 
 	if (rc == 0)
-		rc = staged_begin(a->stage, NULL, &a->staged, err);
-	a->is_staged = rc == 0;
-	return rc;
+		rc = staged_begin(a->stage, NULL, &staged, err);
+	if (rc < 0)
+		return rc;
+	us_grow(&a->staged, a->n, &a->cap, sizeof(a->staged[0]));
+	a->staged[a->n++] = staged;
+	a->bytes += size;
+	return 0;
 }
 
-/* The words of the frame so far. */
-static int read_words(struct imap_session *s, struct span before, struct args_append *out,
-		      struct us_err *err)
+/* The words before the first message, from the frame so far: 1, 0 if the mailbox is still to come, or US_EPROTO. */
+static int read_first_words(struct imap_session *s, struct span before, struct span *mailbox,
+			    struct us_err *err)
 {
 	struct scan scan = scan_init(before);
+	struct append_message message;
+	int rc;
 
 	(void)token_tag(&scan);
 	token_space(&scan);
 	(void)token_atom(&scan); /* APPEND */
-	return append_parse_words(&scan, s->pool, out, err);
+	rc = append_parse_mailbox(&scan, s->pool, mailbox, err);
+	if (rc > 0)
+		rc = append_parse_message(&scan, s->pool, &message, err) < 0 ? US_EPROTO : 1;
+	return rc;
+}
+
+/* Those before another one, which stand behind the one before. */
+static int read_more_words(struct imap_session *s, struct span before, struct us_err *err)
+{
+	const struct frame *frame = &s->framer.frame;
+	struct scan scan = scan_init(span_from(before, frame->streamed[frame->n_streamed - 1].at));
+	struct append_message message;
+
+	(void)scan_until(&scan, '\n');
+	(void)scan_byte(&scan);
+	if (!scan_skip(&scan, ' '))
+		return us_fail(err, US_EPROTO, "Missing required argument to Append command");
+	return append_parse_message(&scan, s->pool, &message, err) < 0 ? US_EPROTO : 1;
 }
 
 static enum framer_verdict on_literal(struct imap_session *s, const struct framer_literal *literal,
 				      struct us_err *err)
 {
-	struct args_append args;
+	struct span mailbox = SPAN_NULL;
 	int rc;
 
 	if (!s->append)
 		s->append = us_calloc(1, sizeof(*s->append));
-	rc = read_words(s, literal->before, &args, err);
-	if (rc == 0 || s->append->is_staged)
-		return FRAMER_KEEP; /* the mailbox's name; or something behind the message, which is one too many */
+	rc = s->append->n ? read_more_words(s, literal->before, err)
+			  : read_first_words(s, literal->before, &mailbox, err);
+	if (rc == 0)
+		return FRAMER_KEEP; /* the mailbox's name */
 	if (rc < 0) {
 		(void)imap_bad(s, "%s", err->text);
 		return FRAMER_REFUSE;
 	}
-	if (!judge(s, &args, literal))
+	if (!judge(s, mailbox, literal))
 		return FRAMER_REFUSE;
-	return begin_staged(s, err) < 0 ? FRAMER_REFUSE : FRAMER_STREAM;
+	return begin_staged(s, literal->size, err) < 0 ? FRAMER_REFUSE : FRAMER_STREAM;
 }
 
 static int on_octets(struct imap_session *s, const void *data, size_t len, struct us_err *err)
 {
-	return staged_write(&s->append->staged, data, len, err);
+	return staged_write(&s->append->staged[s->append->n - 1], data, len, err);
 }
 
 static void on_end(struct imap_session *s)
 {
-	if (s->append && s->append->is_staged)
-		staged_drop(&s->append->staged, /* remove */ true);
-	if (s->append)
-		s->append->is_staged = false;
+	struct append *a = s->append;
+
+	for (size_t i = 0; a && i < a->n; i++)
+		staged_drop(&a->staged[i], /* remove */ true);
+	if (a)
+		a->n = a->bytes = 0;
 }
 
 static void on_fini(struct imap_session *s)
@@ -186,6 +221,7 @@ static void on_fini(struct imap_session *s)
 		return;
 	on_end(s);
 	stage_close(&s->append->stage);
+	free(s->append->staged);
 	free(s->append);
 	s->append = NULL;
 }

@@ -1,8 +1,8 @@
-/* append.h - APPEND's message between the connection and a stage (server/store/stage.h).
+/* append.h - APPEND's messages between the connection and a stage (server/store/stage.h).
  *
- * The framer asks about each literal of a command before it is read. For APPEND's message the answer is to stream it
+ * The framer asks about each literal of a command before it is read. For a message of APPEND the answer is to stream it
  * into a staged body of the partition the mailbox is on, or to refuse at once what would be refused later: no such mailbox, no
- * right, over the size limit or quota. run_append() finds the staged body in s->append.
+ * right, over the size limit or quota. run_append() finds the staged bodies in s->append.
  */
 #ifndef US_IMAP_APPEND_H
 #define US_IMAP_APPEND_H

@@ -61,6 +61,7 @@ static const struct {
 	{"LIST-STATUS", false, always},
 	{"METADATA", false, always},
 	{"MOVE", false, always},
+	{"MULTIAPPEND", false, always},
 	{"NAMESPACE", false, always},
 	{"OBJECTID", false, always},
 	{"QRESYNC", false, always},

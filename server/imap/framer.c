@@ -8,6 +8,7 @@
  */
 #include "server/imap/framer.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "server/base/mem.h"
@@ -17,7 +18,7 @@
 void framer_init(struct framer *f, const struct framer_limits *limits,
 		 const struct framer_hooks *hooks)
 {
-	*f = (struct framer){.limits = *limits, .frame.streamed_at = FRAMER_NO_STREAM};
+	*f = (struct framer){.limits = *limits};
 	if (hooks)
 		f->hooks = *hooks;
 	buf_init(&f->frame.text, 0);
@@ -27,6 +28,8 @@ void framer_fini(struct framer *f)
 {
 	buf_wipe(&f->frame.text);
 	buf_free(&f->frame.text);
+	free(f->frame.streamed);
+	f->frame.streamed = NULL;
 }
 
 void framer_restart(struct framer *f, bool wipe)
@@ -40,6 +43,7 @@ void framer_restart(struct framer *f, bool wipe)
 	if (text.cap > KEPT_MEMORY)
 		buf_free(&text);
 	buf_clear(&text);
+	free(f->frame.streamed);
 	framer_init(f, &limits, &hooks);
 	f->frame.text = text;
 }
@@ -174,14 +178,20 @@ static enum framer_verdict judge(struct framer *f, const struct announced *a)
 	if (verdict == FRAMER_REFUSE) {
 		f->refused = true;
 		go_bad(f, err.code, err.text);
-	} else if (verdict == FRAMER_STREAM && f->frame.streamed_at != FRAMER_NO_STREAM) {
-		go_bad(f, US_ELIMIT, "Too many literals");
 	} else if (verdict == FRAMER_KEEP && a->size > f->limits.literal) {
 		go_bad(f, US_ELIMIT, "Literal too long");
 	} else if (verdict == FRAMER_KEEP && a->size > f->limits.frame - f->frame.text.len) {
 		go_bad(f, US_ELIMIT, "Command too long");
 	}
 	return f->bad ? FRAMER_REFUSE : verdict;
+}
+
+static void note_streamed(struct frame *frame, const struct announced *a)
+{
+	us_grow(&frame->streamed, frame->n_streamed, &frame->cap_streamed,
+		sizeof(frame->streamed[0]));
+	frame->streamed[frame->n_streamed++] =
+		(struct framer_streamed){frame->text.len - a->len, a->size};
 }
 
 static enum framer_state begin_literal(struct framer *f, const struct announced *a)
@@ -199,10 +209,8 @@ static enum framer_state begin_literal(struct framer *f, const struct announced 
 	f->phase = verdict == FRAMER_REFUSE   ? FRAMER_IN_SKIPPED
 		   : verdict == FRAMER_STREAM ? FRAMER_IN_STREAM
 					      : FRAMER_IN_LITERAL;
-	if (verdict == FRAMER_STREAM) {
-		f->frame.streamed_at = f->frame.text.len - a->len;
-		f->frame.streamed_size = a->size;
-	}
+	if (verdict == FRAMER_STREAM)
+		note_streamed(&f->frame, a);
 	if (verdict != FRAMER_REFUSE)
 		buf_add_str(&f->frame.text, "\r\n");
 	if (!f->left)

@@ -16,8 +16,8 @@
  * limits.frame whatever comes. An over-long literal is refused before it is sent where it is a synchronising
  * one (RFC 3501, 7.5), and passed over where it is not (RFC 7888, 4); the connection lives.
  *
- * One literal of a command can go to a sink instead of the frame (APPEND's message). The frame then holds only
- * its announcement, "{n}CRLF", at frame.streamed_at.
+ * Literals can go to a sink instead of the frame (APPEND's messages). Of each the frame then holds only its announcement,
+ * "{n}CRLF", where frame.streamed says.
  */
 #ifndef US_IMAP_FRAMER_H
 #define US_IMAP_FRAMER_H
@@ -48,7 +48,7 @@ struct framer_literal {
 
 enum framer_verdict {
 	FRAMER_KEEP,   /* it goes into the frame, within the limits */
-	FRAMER_STREAM, /* it goes to put(); once in a command */
+	FRAMER_STREAM, /* it goes to put() */
 	FRAMER_REFUSE, /* the command ends here, BAD with the code left in *err */
 };
 
@@ -56,7 +56,7 @@ enum framer_verdict {
 struct framer_hooks {
 	enum framer_verdict (*literal)(void *ctx, const struct framer_literal *literal,
 				       struct us_err *err);
-	/* Octets of the streamed literal. After a US_E code it is not called again; the code is in
+	/* Octets of a streamed literal. After a US_E code it is not called again; the code is in
 	 * frame.streamed_code. */
 	int (*put)(void *ctx, const void *data, size_t len, struct us_err *err);
 	/* Is the value behind "tag verb " read by somebody else? */
@@ -64,13 +64,16 @@ struct framer_hooks {
 	void *ctx;
 };
 
-#define FRAMER_NO_STREAM SIZE_MAX
+struct framer_streamed {
+	size_t at; /* offset of its "{" or "~" */
+	uint64_t size;
+};
 
 struct frame {
 	struct buf text;
-	size_t streamed_at; /* offset of the streamed literal's "{" or "~"; FRAMER_NO_STREAM: none */
-	uint64_t streamed_size;
-	int streamed_code; /* 0, or what put() gave */
+	struct framer_streamed *streamed; /* in order */
+	size_t n_streamed, cap_streamed;
+	int streamed_code; /* 0, or what put() gave: nothing behind that was put */
 };
 
 enum framer_state {

@@ -1,5 +1,6 @@
-"""MOVE, ESEARCH, CONDSTORE, QRESYNC, SAVEDATE, OBJECTID and DIGEST=SHA1, line by line, against a real Cyrus 3.6.1: the same dialogue
-with both, whose replies must be equal but for what NORMAL takes out on both sides, and for DIFFERENT, each with its reason.
+"""MOVE, MULTIAPPEND, ESEARCH, CONDSTORE, QRESYNC, SAVEDATE, OBJECTID and DIGEST=SHA1, line by line, against a real Cyrus 3.6.1:
+the same dialogue with both, whose replies must be equal but for what NORMAL takes out on both sides, and for DIFFERENT, each
+with its reason.
 
 Modseqs are compared by what they tell apart: a Cyrus gives each message of a change a modseq of its own, we one to all of
 them. Where a command needs one, {since} stands for a HIGHESTMODSEQ that was seen, each server's own."""
@@ -29,6 +30,25 @@ NORMAL = [
 LEFT_OUT = re.compile(r"\* OK \[(URLMECH|ANNOTATIONS)\b")
 
 MESSAGES = [f"Subject: number {n}\r\nMessage-ID: <{n}@x>\r\n\r\ntext {n}\r\n" for n in range(1, 10)]
+
+GOOD, OTHER_ONE, NONE = MESSAGES[0], MESSAGES[1], "no message"
+
+
+def literal(text):
+    return f"{{{len(text)}+}}\r\n{text}"
+
+
+# What stands behind "Several" in the dialogue: APPENDs of several messages.
+SEVERAL = {
+    "good": f"APPEND There (\\Seen k) {literal(GOOD)} {literal(OTHER_ONE)} (\\Draft) "
+            f"\"03-Nov-2026 01:02:03 +0000\" {literal(GOOD)}",
+    "second bad": f"APPEND There {literal(GOOD)} {literal(NONE)}",
+    "second empty": f"APPEND There {literal(GOOD)} {literal('')}",
+    "junk behind": f"APPEND There {literal(GOOD)} x",
+    "bad flag": f"APPEND There {literal(GOOD)} (\\Bogus) {literal(GOOD)}",
+    "bad date": f"APPEND There {literal(GOOD)} \"yesterday\" {literal(GOOD)}",
+    "nowhere": f"APPEND nosuch {literal(GOOD)} {literal(GOOD)}",
+}
 
 DIALOGUE = r"""
 LOGIN alice pw
@@ -139,6 +159,15 @@ CLOSE
 SELECT There
 MOVE 1 INBOX
 UID MOVE 1:* There
+Several good
+FETCH 1:* (FLAGS EMAILID)
+Several second bad
+Several second empty
+Several junk behind
+Several bad flag
+Several bad date
+Several nowhere
+NOOP
 LOGOUT
 """
 # Each in a session of its own, with a mailbox selected: what says first that a client wants MODSEQs.
@@ -165,9 +194,13 @@ DIFFERENT = {
         "we look no further than the first",
         ['* ESEARCH (TAG "a") UID MIN 1 MODSEQ n', "a OK Completed (9 msgs in time)"],
         ['* ESEARCH (TAG "a") UID MIN 1 MODSEQ n', "a OK Completed (1 msgs in time)"]),
+    "Several junk behind": (
+        "a Cyrus takes what it left of the APPEND before for a command",
+        ["* BAD Invalid tag", "a BAD Missing required argument to Append command"],
+        ["a BAD Missing required argument to Append command"]),
     "first SEARCH MODSEQ 1": (
-        SELECTED, ["* SEARCH 1 (MODSEQ n)", "a OK Completed (1 msgs in time)"],
-        [ENABLED + "MODSEQ search", "* SEARCH 1 (MODSEQ n)", "a OK Completed (1 msgs in time)"]),
+        SELECTED, ["* SEARCH 1 2 3 4 (MODSEQ n)", "a OK Completed (4 msgs in time)"],
+        [ENABLED + "MODSEQ search", "* SEARCH 1 2 3 4 (MODSEQ n)", "a OK Completed (4 msgs in time)"]),
     "first STATUS INBOX (HIGHESTMODSEQ)": (
         SELECTED, ["* STATUS INBOX (HIGHESTMODSEQ n)", "a OK Completed"],
         [ENABLED + "STATUS (HIGHESTMODSEQ)", "* STATUS INBOX (HIGHESTMODSEQ n)", "a OK Completed"]),
@@ -195,6 +228,7 @@ class Pupil(Talker):
         return line
 
     def say(self, command):
+        command = SEVERAL.get(command.removeprefix("Several "), command)
         return super().say(command.replace("{since}", self.since).replace("{uidvalidity}", self.uidvalidity))
 
     def append(self):

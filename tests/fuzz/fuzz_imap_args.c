@@ -19,9 +19,14 @@ static const struct command *pick(uint8_t which)
 	return command_at(which % n);
 }
 
-static void parse(const struct command *c, struct span rest, bool uid, size_t streamed_at)
+#define NOWHERE SIZE_MAX
+
+/* Two literals at the same place are as wrong as they can be. */
+static void parse(const struct command *c, struct span rest, bool uid, size_t streamed_at,
+		  size_t n_streamed)
 {
-	struct frame frame = {.text = BUF_INIT, .streamed_at = streamed_at, .streamed_size = 17};
+	struct framer_streamed streamed[2] = {{streamed_at, 17}, {streamed_at, 17}};
+	struct frame frame = {.text = BUF_INIT, .streamed = streamed, .n_streamed = n_streamed};
 	struct pool *pool = pool_new();
 	struct parse p = {.pool = pool, .frame = &frame, .command = c, .uid = uid};
 	struct us_err err = US_ERR_INIT;
@@ -50,10 +55,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	rest = span_make(data + 2, size - 2);
 	if (!c->parse)
 		return 0;
-	parse(c, rest, false, FRAMER_NO_STREAM);
+	parse(c, rest, false, NOWHERE, 0);
 	if (c->flags & CMD_HAS_UID_FORM)
-		parse(c, rest, true, FRAMER_NO_STREAM);
-	if (c->stream && c->stream->literal)
-		parse(c, rest, false, strlen(c->name) + (data[1] < rest.len ? data[1] : rest.len));
+		parse(c, rest, true, NOWHERE, 0);
+	for (size_t n = 1; c->stream && c->stream->literal && n <= 2; n++)
+		parse(c, rest, false, strlen(c->name) + (data[1] < rest.len ? data[1] : rest.len),
+		      n);
 	return 0;
 }

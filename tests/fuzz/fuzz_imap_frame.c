@@ -46,8 +46,9 @@ static bool on_verb(void *ctx UNUSED, struct span verb)
 static bool note(struct framer *f, enum framer_state state, struct found *found)
 {
 	us_assert(f->frame.text.len <= limits.frame + 64);
-	us_assert(f->frame.streamed_at == FRAMER_NO_STREAM ||
-		  f->frame.streamed_at < f->frame.text.len);
+	for (size_t i = 0; i < f->frame.n_streamed; i++)
+		us_assert(f->frame.streamed[i].at < f->frame.text.len &&
+			  (!i || f->frame.streamed[i].at > f->frame.streamed[i - 1].at));
 	if (state == FRAMER_CONTINUE)
 		buf_add_str(&found->text, "+");
 	if (state == FRAMER_READY)

@@ -13,7 +13,7 @@ struct args_case {
 /* As session.c does; the struct is in *args. */
 static int parse_text(const char *in, struct pool *pool, void **args, struct us_err *err)
 {
-	struct frame frame = {.streamed_at = FRAMER_NO_STREAM};
+	struct frame frame = {.streamed_code = 0};
 	struct parse p = {.s = scan_init(span_of(in)), .pool = pool, .frame = &frame};
 
 	p.command = command_find(token_atom(&p.s));

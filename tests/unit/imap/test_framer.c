@@ -157,7 +157,7 @@ static void framer_asks_about_literals(void **state UNUSED)
 		 "c\r\n",
 		 "READY A APPEND x {50+}\r\n\nREADY b c\n"},
 		{"A APPEND x {5}\r\n12345 {3}\r\nabc\r\n",
-		 "CONTINUE\nBAD A Too many literals\nREADY abc\n"},
+		 "CONTINUE\nCONTINUE\nREADY A APPEND x {5}\r\n {3}\r\n\n"},
 		{"S x {5}\r\nb c\r\n", "BAD S no such mailbox\nREADY b c\n"},
 		{"S x {5+}\r\n12345 {3+}\r\nabc\r\nb c\r\n", "BAD S no such mailbox\nREADY b c\n"},
 	};
@@ -166,11 +166,12 @@ static void framer_asks_about_literals(void **state UNUSED)
 		check(&cases[i]);
 }
 
-static void framer_streams_one_literal(void **state UNUSED)
+static void framer_streams_literals(void **state UNUSED)
 {
 	struct run run = {.log = BUF_INIT, .streamed = BUF_INIT};
 	const struct framer_hooks hooks = {stream_append, put, is_sync, &run};
 	static const char in[] = "A APPEND x {6+}\r\nab\0cd\n\r\n";
+	static const char two[] = "A APPEND x {2+}\r\nab () {4+}\r\ncdef\r\n";
 	struct framer f;
 	size_t used;
 
@@ -179,12 +180,22 @@ static void framer_streams_one_literal(void **state UNUSED)
 	assert_int_equal(used, sizeof(in) - 1);
 	assert_int_equal(run.streamed.len, 6);
 	assert_memory_equal(run.streamed.data, "ab\0cd\n", 6);
-	assert_int_equal(f.frame.streamed_at, 11);
-	assert_int_equal(f.frame.streamed_size, 6);
+	assert_int_equal(f.frame.n_streamed, 1);
+	assert_int_equal(f.frame.streamed[0].at, 11);
+	assert_int_equal(f.frame.streamed[0].size, 6);
 	assert_int_equal(f.frame.streamed_code, 0);
 
 	framer_restart(&f, true);
-	assert_int_equal(f.frame.streamed_at, FRAMER_NO_STREAM);
+	assert_int_equal(f.frame.n_streamed, 0);
+	buf_clear(&run.streamed);
+	assert_int_equal(framer_feed(&f, SPAN_LIT(two), &used), FRAMER_READY);
+	assert_string_equal(run.streamed.data, "abcdef");
+	assert_string_equal(f.frame.text.data, "A APPEND x {2+}\r\n () {4+}\r\n");
+	assert_int_equal(f.frame.n_streamed, 2);
+	assert_int_equal(f.frame.streamed[1].at, 21);
+	assert_int_equal(f.frame.streamed[1].size, 4);
+
+	framer_restart(&f, true);
 	run.put_code = US_ENOSPC;
 	assert_int_equal(framer_feed(&f, span_make(in, sizeof(in) - 1), &used), FRAMER_READY);
 	assert_int_equal(f.frame.streamed_code, US_ENOSPC);
@@ -233,7 +244,7 @@ int main(void)
 		cmocka_unit_test(framer_finds_commands),
 		cmocka_unit_test(framer_passes_over_what_is_too_long),
 		cmocka_unit_test(framer_asks_about_literals),
-		cmocka_unit_test(framer_streams_one_literal),
+		cmocka_unit_test(framer_streams_literals),
 		cmocka_unit_test(framer_hands_over),
 		cmocka_unit_test(framer_holds_little_memory),
 	};

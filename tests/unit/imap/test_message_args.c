@@ -16,12 +16,13 @@ struct args_case {
 static int parse_text(const char *in, bool uid, bool streamed, const char *behind,
 		      struct pool *pool, void **args, struct us_err *err)
 {
-	struct frame frame = {.streamed_at = FRAMER_NO_STREAM};
+	struct framer_streamed at = {strlen(in), 5};
+	struct frame frame = {.streamed = &at};
 	char *text = pool_printf(pool, "%s%s%s", in, streamed ? "{5}\r\n" : "", behind);
 	struct parse p = {.s = scan_init(span_of(text)), .pool = pool, .frame = &frame, .uid = uid};
 
 	if (streamed)
-		frame.streamed_at = strlen(in);
+		frame.n_streamed = 1;
 	p.command = command_find(token_atom(&p.s));
 	assert_non_null(p.command);
 	return p.command->parse(&p, args, err);
@@ -135,12 +136,13 @@ static void a_message_is_appended_behind_its_words(void **state UNUSED)
 		 "Missing required argument to Append command"},
 		{"APPEND a x ", "Missing required argument to Append command"},
 	};
-	static const struct args_case junk = {"APPEND a ", "Unexpected extra arguments to Append"};
+	static const struct args_case junk = {"APPEND a ",
+					      "Missing required argument to Append command"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
 		check(&cases[i], false, true, "");
 	check(&junk, false, true, " ");
-	check(&junk, false, true, " (\\Seen)");
+	check(&junk, false, true, " x");
 }
 
 static void the_words_of_append_are_taken(void **state UNUSED)
@@ -148,20 +150,81 @@ static void the_words_of_append_are_taken(void **state UNUSED)
 	struct pool *pool = pool_new();
 	struct scan s = scan_init(
 		SPAN_LIT(" INBOX (\\Flagged x \\SEEN y) \"23-Nov-2026 01:02:03 +0100\" "));
-	struct args_append args;
+	struct append_message message;
+	struct span mailbox;
 	struct us_err err;
 
-	assert_int_equal(append_parse_words(&s, pool, &args, &err), 1);
+	assert_int_equal(append_parse_mailbox(&s, pool, &mailbox, &err), 1);
+	assert_int_equal(append_parse_message(&s, pool, &message, &err), 0);
 	assert_true(scan_ok_at_end(&s));
-	assert_span(args.mailbox, "INBOX");
-	assert_int_equal(args.system, FLAG_FLAGGED | FLAG_SEEN);
-	assert_int_equal(args.n_keywords, 2);
-	assert_span(args.keyword[1], "y");
-	assert_true(args.has_date);
-	assert_int_equal(args.date.time, 1795392123);
-	/* The name itself is a literal that is only announced: the first literal is not the message. */
-	s = scan_init(SPAN_LIT(" "));
-	assert_int_equal(append_parse_words(&s, pool, &args, &err), 0);
+	assert_span(mailbox, "INBOX");
+	assert_int_equal(message.system, FLAG_FLAGGED | FLAG_SEEN);
+	assert_int_equal(message.n_keywords, 2);
+	assert_span(message.keyword[1], "y");
+	assert_true(message.has_date);
+	assert_int_equal(message.date.time, 1795392123);
+	pool_free(&pool);
+}
+
+static void the_name_may_be_still_to_come(void **state UNUSED)
+{
+	struct pool *pool = pool_new();
+	struct scan s = scan_init(SPAN_LIT(" "));
+	struct span mailbox;
+	struct us_err err;
+
+	assert_int_equal(append_parse_mailbox(&s, pool, &mailbox, &err), 0);
+	pool_free(&pool);
+}
+
+/* The announcements "{5}" of a text are of streamed literals. */
+static int parse_several(const char *in, struct pool *pool, void **args, struct us_err *err)
+{
+	struct framer_streamed at[4];
+	struct frame frame = {.streamed = at};
+	struct parse p = {.s = scan_init(span_of(in)), .pool = pool, .frame = &frame};
+
+	for (const char *c = strstr(in, "{5}"); c; c = strstr(c + 1, "{5}"))
+		at[frame.n_streamed++] = (struct framer_streamed){(size_t)(c - in), 5};
+	p.command = command_find(token_atom(&p.s));
+	return p.command->parse(&p, args, err);
+}
+
+static void several_messages_are_read(void **state UNUSED)
+{
+	static const struct args_case wrong[] = {
+		{"APPEND a {5}\r\n{5}\r\n", NULL},
+		{"APPEND a {5}\r\n  {5}\r\n", NULL},
+		{"APPEND a {5}\r\n x {5}\r\n", NULL},
+		{"APPEND a {5}\r\n {5}\r\n ", NULL},
+		{"APPEND a {5}\r\n {5}\r\n ()", "Missing space after flag list in Append command"},
+		{"APPEND a {5}\r\n (\\Bogus) {5}\r\n", "Invalid flag in Append command"},
+	};
+	struct pool *pool = pool_new();
+	const struct args_append *args;
+	struct us_err err;
+	void *parsed;
+
+	assert_ok(parse_several("APPEND {1}\r\na (\\Seen k) {5}\r\n {5}\r\n (\\Draft) "
+				"\"03-Nov-2026 01:02:03 +0100\" {5}\r\n",
+				pool, &parsed, &err),
+		  &err);
+	args = parsed;
+	assert_true(span_is(args->mailbox, "a"));
+	assert_int_equal(args->n, 3);
+	assert_int_equal(args->message[0].system, FLAG_SEEN);
+	assert_int_equal(args->message[0].n_keywords, 1);
+	assert_int_equal(args->message[1].system | args->message[1].n_keywords, 0);
+	assert_false(args->message[1].has_date);
+	assert_int_equal(args->message[2].system, FLAG_DRAFT);
+	assert_true(args->message[2].has_date);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		if (parse_several(wrong[i].in, pool, &parsed, &err) != US_EPROTO)
+			fail_msg("taken: %s", wrong[i].in);
+		assert_string_equal(err.text,
+				    wrong[i].wrong ? wrong[i].wrong
+						   : "Missing required argument to Append command");
+	}
 	pool_free(&pool);
 }
 
@@ -172,6 +235,8 @@ int main(void)
 		cmocka_unit_test(uid_expunge_has_a_set),
 		cmocka_unit_test(a_message_is_appended_behind_its_words),
 		cmocka_unit_test(the_words_of_append_are_taken),
+		cmocka_unit_test(the_name_may_be_still_to_come),
+		cmocka_unit_test(several_messages_are_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
