@@ -145,6 +145,14 @@ static bool key_matches(const struct plain *p, const struct search_node *node)
 		return is_in(node, datetime_parse_mail(m->tree->root->envelope->date, &sent)
 					   ? datetime_midnight(sent)
 					   : 86400);
+	case SEARCH_SAVED:
+		return is_in(node, 2 * 86400); /* the third, as the search shows no hours */
+	case SEARCH_MODSEQ:
+		return is_in(node, 17);
+	case SEARCH_EMAILID:
+		return span_is(node->string, "M000000000000000000000000");
+	case SEARCH_THREADID:
+		return span_is(node->string, "T0000000000000005");
 	case SEARCH_FIELD:
 	case SEARCH_BODY:
 	case SEARCH_TEXT:
@@ -208,7 +216,10 @@ static void search(const struct search_args *args, uint8_t flags, struct span by
 
 	m.record = (struct record){.uid = 7,
 				   .size = bytes.len,
-				   .internaldate_ns = 90000ll * 1000000000};
+				   .internaldate_ns = 90000ll * 1000000000,
+				   .savedate = 200000,
+				   .modseq = 17,
+				   .cid = 5};
 	record_set_user_flag(&m.record, 3, flags & 64);
 	message_examine(bytes, &m.record, &m.payload);
 	m.tree = mime_scan(bytes, NULL, pool);

@@ -188,7 +188,7 @@ static void framer_streams_literals(void **state UNUSED)
 	framer_restart(&f, true);
 	assert_int_equal(f.frame.n_streamed, 0);
 	buf_clear(&run.streamed);
-	assert_int_equal(framer_feed(&f, SPAN_LIT(two), &used), FRAMER_READY);
+	assert_int_equal(framer_feed(&f, span_of(two), &used), FRAMER_READY);
 	assert_string_equal(run.streamed.data, "abcdef");
 	assert_string_equal(f.frame.text.data, "A APPEND x {2+}\r\n () {4+}\r\n");
 	assert_int_equal(f.frame.n_streamed, 2);
