@@ -1,6 +1,7 @@
 /* main.c - imapd: mail over IMAP, run by master as the services imap and imaps. */
 #include "server/base/mem.h"
 #include "server/imap/session.h"
+#include "server/session/groups.h"
 #include "server/session/host.h"
 #include "server/session/service.h"
 #include "server/store/mime/mime_text.h"
@@ -9,6 +10,8 @@ static int init(void *ctx, const struct service_env *env, struct us_err *err UNU
 {
 	imap_options_read(env, ctx);
 	mime_text_start();
+	if (conf_bool(env->conf, CONF_unix_group_enable))
+		groups_warm_up();
 	return 0;
 }
 

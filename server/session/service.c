@@ -201,10 +201,12 @@ static int serve(const struct starting *s)
 {
 	int status;
 
-	if (s->env.alone)
-		return service_serve(s->service, &s->env, STDIN_FILENO, STDOUT_FILENO);
-	proc_note_clean(s->env.conf, 0);
-	status = service_accept_loop(s->service, &s->env, s->program);
+	if (s->env.alone) {
+		status = service_serve(s->service, &s->env, STDIN_FILENO, STDOUT_FILENO);
+	} else {
+		proc_note_clean(s->env.conf, 0);
+		status = service_accept_loop(s->service, &s->env, s->program);
+	}
 	service_end(s->service, &s->env);
 	return status;
 }

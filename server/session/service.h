@@ -86,7 +86,8 @@ struct service {
 	/* In a process of its own: serve this client to the end. Returns the exit status, 0 when well. */
 	int (*connection)(void *ctx, const struct service_env *env, struct service_conn *conn);
 
-	/* In every process that ends in order, after all else but the host: give back what init took. May be NULL. */
+	/* In the process that had init(), when it ends in order, after all else but the host: give back what init took.
+	 * A connection's process just goes. May be NULL. */
 	void (*shutdown)(void *ctx);
 };
 

@@ -115,6 +115,5 @@ int service_serve(const struct service *service, const struct service_env *env, 
 	conn.note = make_note(env, &conn);
 	status = service->connection(service->ctx, env, &conn);
 	proc_note_free(&conn.note);
-	service_end(service, env);
 	return status == 0 && process_flags.stop ? EX_TEMPFAIL : status;
 }

@@ -13,7 +13,7 @@ int service_accept_loop(const struct service *service, const struct service_env 
 int service_serve(const struct service *service, const struct service_env *env, int fd_in,
 		  int fd_out);
 
-/* What init took goes back, and the host. */
+/* What init took goes back, and the host: in the process that had them opened. */
 void service_end(const struct service *service, const struct service_env *env);
 
 /* Fill in who talks to whom over these descriptors. */
