@@ -330,6 +330,16 @@ int view_take_frame(struct view *v, const struct journal_frame *frame,
 
 /* ---- opening ----------------------------------------------------------------------------------- */
 
+/* What comes later is above it. A damaged record at the end may claim any UID, but none above the last one given. */
+static uint32_t highest_in(const struct index_base *base)
+{
+	const struct record *last = base->records + base->n_records - 1;
+
+	if (!base->n_records)
+		return 0;
+	return record_is_sound(last) ? last->uid : base->header->counters.last_uid;
+}
+
 int view_open_base(struct view *v, int dir, const struct storeid *storeid, bool writable,
 		   struct us_err *err)
 {
@@ -354,7 +364,7 @@ int view_open_base(struct view *v, int dir, const struct storeid *storeid, bool 
 	v->counters = v->base.header->counters;
 	index_flag_names(&v->base, &v->names);
 	v->at = journal_start(&v->journal);
-	v->base_max_uid = v->base.header->counters.last_uid; /* what comes later is above it */
+	v->base_max_uid = highest_in(&v->base);
 	return 0;
 }
 

@@ -42,8 +42,8 @@ struct view {
 	size_t n_slots;       /* a power of two, or 0 */
 	uint64_t tail_ops;    /* ops replayed or applied since the base: what compaction looks at */
 	uint64_t meta_serial; /* newest frame with a META op seen, 0: none */
-	uint32_t base_max_uid;
-	bool corrupt; /* a record's checksum was wrong; it is left out */
+	uint32_t base_max_uid; /* no record of the base has a higher UID; 0: there is none */
+	bool corrupt;          /* a record's checksum was wrong; it is left out */
 };
 
 /* Open what is published in directory `dir`. US_ENOENT: no mailbox there. US_ECORRUPT. US_ECHANGED: the journal's words are
