@@ -83,7 +83,7 @@ int us_err_prefix(struct us_err *err, const char *fmt, ...)
 	va_list ap;
 
 	if (!err)
-		return 0;
+		return US_EIO; /* which failure it was only the caller knows; none it was not */
 	old = *err;
 	va_start(ap, fmt);
 	vsnprintf(err->text, sizeof(err->text), fmt, ap);

@@ -64,7 +64,7 @@ int us_fail(struct us_err *err, int code, const char *fmt, ...)
  * EEXIST: US_EEXIST; else US_EIO), the text followed by what errno means. */
 int us_fail_errno(struct us_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Put "<formatted>: " in front of the text of *err; returns err->code. */
+/* Put "<formatted>: " in front of the text of *err; returns err->code. (With NULL US_EIO: a failure all the same.) */
 int us_err_prefix(struct us_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 enum us_class us_err_class(int code);

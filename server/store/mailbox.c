@@ -350,8 +350,10 @@ int mailbox_lock_in_namespace(struct mailbox *m, struct us_err *err)
 	rc = mailbox_open_lock(m, err);
 	if (rc == 0)
 		rc = lock_take_queued(m->lock, LOCK_EXCLUSIVE, m->lock_wait_ms, m->queue, err);
-	if (rc < 0)
-		return us_err_prefix(err, "%s", m->name.data);
+	if (rc < 0) {
+		us_err_prefix(err, "%s", m->name.data);
+		return rc;
+	}
 	m->locked = true;
 	m->shares_namespace = true;
 	rc = settle(m, err);

@@ -184,7 +184,7 @@ static void flip_flags(struct mailbox *m, uint32_t uid, int times)
 static void compaction_is_left_to_small_commits_and_the_idle(void **state)
 {
 	struct rig *rig = *state;
-	struct mailbox *m;
+	struct mailbox *m, *other;
 
 	rig_create(rig, "user.bob");
 	rig_append(rig, "user.bob", MESSAGE, 0);
@@ -198,6 +198,13 @@ static void compaction_is_left_to_small_commits_and_the_idle(void **state)
 	flip_flags(m, 1, 1);
 	assert_int_equal(m->view.base.header->generation, 2);
 	flip_flags(m, 1, 3000);
+	other = rig_mailbox(rig, "user.bob");
+	assert_int_equal(mailbox_lock(other, NULL), 0);
+	m->lock_wait_ms = 0;
+	assert_int_equal(mailbox_lock(m, NULL), US_EBUSY);
+	compact_when_idle(m); /* somebody else writes: it leaves that for later */
+	assert_int_equal(m->view.base.header->generation, 2);
+	mailbox_close(&other);
 	compact_when_idle(m);
 	assert_int_equal(m->view.base.header->generation, 3);
 	assert_false(m->locked);
