@@ -249,9 +249,10 @@ def test_children_are_unprivileged_and_inherit_nothing(m, port):
     assert who["maxfds"] == "77"
     fds = dict(word.split(":", 1) for word in who["fds"].strip(",").split(","))
     kinds = {fd: target.split(":")[0] for fd, target in fds.items()}
-    logs = [fd for fd, target in fds.items() if target in (f"/proc/{who['pid']}/fd", str(m.log_file))]
+    own = [fd for fd, target in fds.items() if target in (f"/proc/{who['pid']}/fd", str(m.log_file),
+                                                          str(m.conf / "proc" / who["pid"]))]
     sockets = [fd for fd, kind in kinds.items() if kind == "socket"]
-    assert set(kinds) - set(logs) - set(sockets) == {"0", "1", "2"}    # the connection: no listener, no pipe
+    assert set(kinds) - set(own) - set(sockets) == {"0", "1", "2"}    # the connection: no listener, no pipe
     assert all(fds[n] == "/dev/null" for n in "012")
     parent = m.parents()[0]
     inherited = {fd: os.readlink(f"/proc/{parent}/fd/{fd}") for fd in os.listdir(f"/proc/{parent}/fd")}

@@ -72,19 +72,23 @@ class FarAway:
     def __init__(self, path):
         self.path = path
 
-    def ip(self, words, check=True):
-        subprocess.run(["ip", *words.split()], check=check, capture_output=True)
+    def ip(self, words, far=False):
+        inside = ["nsenter", f"--net=/proc/{self.relay.pid}/ns/net"] if far else []
+        subprocess.run([*inside, "ip", *words.split()], check=True, capture_output=True)
 
     def __enter__(self):
-        self.ip("netns del us-far", check=False)
-        self.ip("netns add us-far")
-        self.ip("link add us-near type veth peer name us-far netns us-far")
-        self.ip("addr add 10.231.7.1/24 dev us-near")
-        self.ip("-n us-far addr add 10.231.7.2/24 dev us-far")
-        self.ip("-n us-far link set us-far up")
-        self.ip("link set us-near up")
-        self.relay = subprocess.Popen(["ip", "netns", "exec", "us-far", sys.executable, "-c", RELAY, str(self.path)],
+        here = os.readlink("/proc/self/ns/net")
+        self.relay = subprocess.Popen(["unshare", "-n", "sh", "-c", 'read _ && exec "$@"', "sh", sys.executable, "-c",
+                                       RELAY, str(self.path)], stdin=subprocess.PIPE,
                                       stderr=subprocess.DEVNULL)    # it complains of connections that break
+        wait_until(lambda: os.readlink(f"/proc/{self.relay.pid}/ns/net") != here, 10, "it has its own network")
+        self.ip(f"link add us-near type veth peer name us-far netns {self.relay.pid}")
+        self.ip("addr add 10.231.7.1/24 dev us-near")
+        self.ip("addr add 10.231.7.2/24 dev us-far", far=True)
+        self.ip("link set us-far up", far=True)
+        self.ip("link set us-near up")
+        self.relay.stdin.write(b"\n")
+        self.relay.stdin.close()
 
         def listens():
             with socket.socket() as probe:
@@ -95,12 +99,11 @@ class FarAway:
 
     def cut(self, off=True):
         """The far end is unplugged: packets go out and no answer ever comes."""
-        self.ip(f"-n us-far link set us-far {'down' if off else 'up'}")
+        self.ip(f"link set us-far {'down' if off else 'up'}", far=True)
 
     def __exit__(self, *_):
-        self.relay.kill()
+        self.relay.kill()    # its network goes with it, and both ends of the line
         self.relay.wait(5)
-        self.ip("netns del us-far", check=False)
 
 
 # ---- the ordinary day ----------------------------------------------------------------------------------

@@ -29,13 +29,15 @@ def _run(*command):
     return done.stdout.strip()
 
 
-def hide_mounts():
-    """What this process mounts from here on, others do not see. Whoever made a mount namespace of its own meanwhile, as the tests with
-    Dovecot do, would hold a file system that we want to be gone."""
+def own_mounts(root):
+    """What this process mounts below root from here on, others do not see. Whoever made a mount namespace of its own meanwhile, as the
+    tests with Dovecot do, would hold a file system that we want to be gone. (In a chroot "/" is no mount point, and
+    cannot be made a slave; so root becomes one.)"""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNS) != 0:
         raise Missing(f"no mount namespace: {os.strerror(ctypes.get_errno())}")
-    _run("mount", "--make-rslave", "/")
+    _run("mount", "--bind", root, root)
+    _run("mount", "--make-private", root)
 
 
 class Disk:
@@ -90,9 +92,9 @@ class Disks:
     def __init__(self):
         if os.getuid() != 0:
             raise Missing("only root can mount a disk and cut its power")
-        hide_mounts()
         self.root = Path(tempfile.mkdtemp(prefix="us-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else "/var/tmp"))
         self.root.chmod(0o755)
+        own_mounts(self.root)
         self.made = []
 
     def make(self):
@@ -103,6 +105,7 @@ class Disks:
     def close(self):
         for disk in self.made:
             disk.close()
+        subprocess.run(["umount", "-l", self.root], check=False)
         subprocess.run(["rm", "-rf", "--one-file-system", self.root], check=True)
 
 
