@@ -88,6 +88,33 @@ static int copy_some(int in, int out, char *chunk, uint64_t written, uint64_t *o
 	return len > 0;
 }
 
+/* 1: there are zeros. */
+static int look_at_chunk(const char *chunk, size_t len, uint64_t offset, struct us_err *err)
+{
+	int rc = check_pages(chunk, len, offset, /* written */ 0, err);
+
+	return rc < 0 ? rc : check_pages(chunk, len, offset, UINT64_MAX, NULL) < 0;
+}
+
+int backup_look_at_pages(int dir, uint64_t most, struct us_err *err)
+{
+	char *chunk = us_malloc(CHUNK);
+	uint64_t offset = 0;
+	ssize_t n = 1;
+	int in = -1, zeros = 0, rc = io_open(NULL, dir, BDB_FILE, O_RDONLY, 0, &in, err);
+
+	while (rc >= 0 && n > 0 && offset / BDB_PAGE_SIZE < most) {
+		n = pread(in, chunk, CHUNK, (off_t)offset);
+		rc = n < 0 ? us_fail(err, US_ECORRUPT, "read the tables: %m")
+			   : look_at_chunk(chunk, (size_t)n, offset, err);
+		zeros |= rc > 0;
+		offset += CHUNK;
+	}
+	io_close(&in);
+	free(chunk);
+	return rc < 0 ? rc : zeros;
+}
+
 /* ---- what there is --------------------------------------------------------------------------------- */
 
 static int open_home(struct backup *b, struct us_err *err)

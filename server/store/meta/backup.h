@@ -53,6 +53,10 @@ int backup_begin(struct backup *b, uint32_t first_log, uint64_t version, struct 
  * an error the copy is given up, and another due after a while. */
 int backup_step(struct backup *b, struct us_err *err);
 
+/* Read the first `most` pages of the tables, or what there is: 1 if there are zeros among them, else 0. US_ECORRUPT: one has a wrong
+ * checksum. */
+int backup_look_at_pages(int dir, uint64_t most, struct us_err *err);
+
 /* Put the copy that is whole in the place of the tables, durably, and check it on the way. US_ENOENT: there is none. */
 int backup_put_back(int dir, struct note *out, struct us_err *err);
 

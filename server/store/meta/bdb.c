@@ -151,8 +151,7 @@ int bdb_open(const char *directory, size_t cache_bytes, enum bdb_recovery how, s
 	return rc < 0 ? rc : 0;
 }
 
-/* Without opening a table: one that is missing would be made, in pages that are not what the log knows. */
-static int recover_only(const char *directory, size_t cache_bytes, struct us_err *err)
+int bdb_recover(const char *directory, size_t cache_bytes, struct us_err *err)
 {
 	struct bdb *b;
 	struct us_err ignored;
@@ -162,16 +161,12 @@ static int recover_only(const char *directory, size_t cache_bytes, struct us_err
 	return rc < 0 ? rc : closed;
 }
 
-int bdb_verify(const char *directory, size_t cache_bytes, struct us_err *err)
+int bdb_verify(const char *directory, struct us_err *err)
 {
-	char *path;
+	char *path = us_asprintf("%s/" BDB_FILE, directory);
 	DB *db;
-	int rc = recover_only(directory, cache_bytes, err);
+	int rc = db_create(&db, NULL, 0);
 
-	if (rc < 0)
-		return rc;
-	path = us_asprintf("%s/" BDB_FILE, directory);
-	rc = db_create(&db, NULL, 0);
 	if (rc == 0) {
 		db->set_errcall(db, hear_error);
 		rc = db->verify(db, path, NULL, NULL, 0); /* frees the handle */

@@ -27,8 +27,11 @@ enum bdb_recovery {
  * they should be, and no call of the system failed. */
 int bdb_open(const char *directory, size_t cache_bytes, enum bdb_recovery how, struct bdb **out,
 	     struct us_err *err);
-/* Recover what needs it, then look at every page, with nothing open before or after. US_ECORRUPT. */
-int bdb_verify(const char *directory, size_t cache_bytes, struct us_err *err);
+/* Recover what needs it, with nothing open before or after. No table is opened: one that is missing would be made, in pages
+ * that are not what the log knows. */
+int bdb_recover(const char *directory, size_t cache_bytes, struct us_err *err);
+/* Look at every page of what was recovered. US_ECORRUPT. */
+int bdb_verify(const char *directory, struct us_err *err);
 /* Best after a checkpoint, so that the next open finds nothing to do. An error leaves it closed all the same. */
 int bdb_close(struct bdb **b, struct us_err *err);
 /* In a child of the process that opened it: forget it. Nothing is written, its memory is not given back. */

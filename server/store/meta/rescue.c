@@ -18,12 +18,13 @@
 #include "server/store/meta/packet.h"
 #include "server/store/partition.h"
 
-#define NOTE    "tables.note"
-#define MARK    "rescue"  /* a rescue was begun: the name of what it sets aside */
-#define SUSPECT "suspect" /* verify before use */
-#define ASIDE   "broken-"
-#define KEPT    2
-#define NAME    64
+#define NOTE        "tables.note"
+#define MARK        "rescue"  /* a rescue was begun: the name of what it sets aside */
+#define SUSPECT     "suspect" /* verify before use */
+#define ASIDE       "broken-"
+#define KEPT        2
+#define FIRST_PAGES 64 /* where the tables begin */
+#define NAME        64
 
 struct rescue {
 	int dir;
@@ -130,8 +131,10 @@ static int look(struct rescue *r, struct us_err *err)
 	}
 	if (st.st_size == 0 && (r->has_log || r->note.size || exists(r->dir, BACKUP_NOTE)))
 		return us_fail(err, US_ECORRUPT, BDB_FILE " is gone");
-	r->suspected = (uint64_t)st.st_size < r->note.size || exists(r->dir, SUSPECT);
-	return 0;
+	/* What Berkeley DB makes of zeros where a table begins is beyond belief. */
+	rc = st.st_size ? backup_look_at_pages(r->dir, FIRST_PAGES, err) : 0;
+	r->suspected = rc > 0 || (uint64_t)st.st_size < r->note.size || exists(r->dir, SUSPECT);
+	return rc < 0 ? rc : 0;
 }
 
 static int read_version(struct rescue *r, struct us_err *err)
@@ -170,7 +173,11 @@ static int verify(struct rescue *r, struct us_err *err)
 
 	log_event(LOG_WARNING, "meta.verify",
 		  LF_TEXT("metadata: it failed or is smaller; all tables are read and verified"));
-	rc = bdb_verify(r->directory, r->cache_bytes, err);
+	rc = bdb_recover(r->directory, r->cache_bytes, err);
+	if (rc == 0 && backup_look_at_pages(r->dir, UINT64_MAX, err) != 0)
+		rc = us_fail(err, US_ECORRUPT, "a page of the tables is damaged or lost");
+	if (rc == 0)
+		rc = bdb_verify(r->directory, err);
 	r->verified = rc == 0;
 	return rc < 0 ? rc : remove_mark(r->dir, SUSPECT, err);
 }
