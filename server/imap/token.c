@@ -286,7 +286,7 @@ struct token_set token_sequence_set(struct scan *s, struct pool *pool)
 		range = grow(pool, range, n, sizeof(range[0]));
 		range[n++] = (struct token_range){from, to};
 	} while (scan_skip(s, ','));
-	return s->bad ? (struct token_set){.n = 0} : (struct token_set){.range = range, .n = n};
+	return (struct token_set){.range = range, .n = s->bad ? 0 : n};
 }
 
 static struct uidset_range in_order(struct token_range range, uint32_t max)

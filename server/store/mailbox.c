@@ -137,19 +137,17 @@ int mailbox_refresh_row(struct mailbox *m, struct us_err *err)
 /* Where the words of the queue lie in mbox.lk (doc/FORMATS.md 8). */
 #define QUEUE_OFFSET 8
 
-/* The file is as long as they need, and mapped. Where that cannot be we do without a queue. */
-static void map_queue(struct mailbox *m)
+/* The file is as long as they need, and mapped; NULL where that cannot be: we do without a queue. */
+static struct lock_queue *map_queue(int fd)
 {
 	const size_t size = QUEUE_OFFSET + sizeof(struct lock_queue);
 	struct stat st;
-	void *map;
+	char *map;
 
-	if (fstat(m->lock, &st) < 0 ||
-	    (st.st_size < (off_t)size && ftruncate(m->lock, (off_t)size) < 0))
-		return;
-	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, m->lock, 0);
-	if (map != MAP_FAILED)
-		m->queue = (void *)((char *)map + QUEUE_OFFSET);
+	if (fstat(fd, &st) < 0 || (st.st_size < (off_t)size && ftruncate(fd, (off_t)size) < 0))
+		return NULL;
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	return map == MAP_FAILED ? NULL : (void *)(map + QUEUE_OFFSET);
 }
 
 int mailbox_open_lock(struct mailbox *m, struct us_err *err)
@@ -160,7 +158,7 @@ int mailbox_open_lock(struct mailbox *m, struct us_err *err)
 		return 0;
 	rc = io_open(NULL, m->dir, LOCK_FILE, O_RDWR | O_CREAT, 0600, &m->lock, err);
 	if (rc == 0)
-		map_queue(m);
+		m->queue = map_queue(m->lock);
 	return rc;
 }
 

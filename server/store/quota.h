@@ -32,7 +32,8 @@ int quota_list(struct store *store, struct span prefix,
 struct quota_usage {
 	uint64_t used[STATE_RESOURCES];
 	uint64_t bytes; /* STORAGE before rounding */
-	uint64_t annotation_bytes; /* values of annotations of live messages, and of the mailboxes */
+	uint64_t
+		annotation_bytes; /* values of annotations of live messages, and of the mailboxes */
 };
 int quota_usage(struct store *store, struct span root, struct quota_usage *out, struct us_err *err);
 /* The same without the mailboxes' annotations, which cost a question to metad each. */

@@ -544,7 +544,7 @@ int engine_flush(struct engine *e, struct us_err *err)
 /* A copy is begun where a checkpoint has just written everything back. */
 static int begin_backup(struct engine *e, struct us_err *err)
 {
-	uint64_t size, bytes;
+	uint64_t size, bytes = 0;
 	uint32_t log;
 	int rc = bdb_size(e->db, &size, err);
 
