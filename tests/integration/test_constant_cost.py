@@ -114,5 +114,9 @@ def test_select_does_the_same_whatever_the_size(sites):
         for name, n in sizes.items():
             fill(client, name, n)
     (few, few_faults, few_searched), (many, many_faults, many_searched) = (cost_of_select(a, name, n) for name, n in sizes.items())
+    if b"__asan_init" in (a.bin / "imapd").read_bytes():    # its allocator maps more, and the shadow of what is mapped is touched
+        few.pop("mmap"), many.pop("mmap")
+        assert few == many and few["openat"]
+        return
     assert few == many and few["openat"] and few["mmap"]
     assert many_searched > few_searched + 4 and many_faults <= few_faults + 4

@@ -80,7 +80,7 @@ def test_annotations(bench):
 def test_quotas(bench):
     used = bench.show("user.bob").counters["bytes_live"]
     assert shown(bench, "quota") == shown(bench, "/x/quotas.db") == {
-        "user.bob": f"%(S ({used} 1000) M (1 7) AS (0) NF (2) MODSEQ 1)"}
+        "user.bob": f"%(S ({used} 1000) M (1 7) AS (9) NF (2) MODSEQ 1)"}    # hello, mine
     db(bench, "quota", "set", "user.joe", "%(S (0 5) X (7))")
     assert shown(bench, "quota", "user.joe")["user.joe"].startswith("%(S (0 5) M (0) AS (0) NF (1) MODSEQ ")
     db(bench, "quota", "delete", "user.bob")
