@@ -73,7 +73,7 @@ class Bench:
         done = subprocess.run([str(path), "-C", str(self.conf), *map(str, args)], input=stdin, text=True, cwd="/",
                               capture_output=True, timeout=timeout, env={**self.environment(), **(env or {})},
                               errors="surrogateescape")
-        reports = [p.read_text("utf-8", "replace") for p in self.root.glob("sanitizer*")]
+        reports = places.sanitizer_reports(self.root)
         assert not reports, "\n".join(reports)
         return done
 

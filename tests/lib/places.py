@@ -2,6 +2,7 @@
 them, and the processes they leave."""
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -38,6 +39,14 @@ def size_of(path):
         return path.stat().st_size
     except FileNotFoundError:
         return None
+
+
+def sanitizer_reports(root):
+    """What sanitizers found in programs below root: name of the file and text. A process that is killed while it looks for leaks at its
+    end leaves a line about that, and nothing else: no fault."""
+    killed = re.compile(r"(==\d+==Unable to get registers from thread \d+\.\n?)+")
+    texts = {p.name: p.read_text("utf-8", "replace") for p in sorted(Path(root).glob("sanitizer*"))}
+    return [f"{name}: {text}" for name, text in texts.items() if not killed.fullmatch(text)]
 
 
 def files_below(directory):

@@ -193,7 +193,7 @@ class Supervised:
 
     def tail(self):
         out = self.root / "master.out"
-        reports = [p.read_text("utf-8", "replace") for p in sorted(self.root.glob("sanitizer*"))]
+        reports = places.sanitizer_reports(self.root)
         return "\n".join([out.read_text() if out.exists() else "", *self.log().splitlines()[-30:], *reports])
 
     def notes(self, daemon):
@@ -226,7 +226,7 @@ class Supervised:
             return False
 
     def faults(self):
-        reports = [p.name + ": " + p.read_text("utf-8", "replace") for p in self.root.glob("sanitizer*")]
+        reports = places.sanitizer_reports(self.root)
         lines = [line for line in self.tail().splitlines() if BAD_LINE.search(line)]
         return reports + lines
 
