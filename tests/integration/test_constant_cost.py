@@ -51,11 +51,13 @@ def test_an_idle_channel_costs_nothing(sites):
 # ---- SELECT --------------------------------------------------------------------------------------------------------
 
 def imapd_of(site, client):
-    """The process that serves this client, the only one there is."""
+    """The process that serves this client, the only one there is once those of earlier ones have ended."""
     client.ok("NOOP")
-    serving = [pid for pid in site.processes("imapd") if pid not in site.children(site.process.pid, "imapd")]
-    assert len(serving) == 1
-    return serving[0]
+
+    def serving():
+        return [pid for pid in site.processes("imapd") if pid not in site.children(site.process.pid, "imapd")]
+    wait_until(lambda: len(serving()) == 1, 10, "one imapd serves")
+    return serving()[0]
 
 
 def fill(client, name, n):
