@@ -74,12 +74,13 @@ def fill(client, name, n):
 
 @contextmanager
 def calls_of(pid, out):
-    """out: how often the process makes each system call while the block runs."""
+    """out: how often the process makes each system call while the block runs; a read that found nothing yet is none."""
     strace = subprocess.Popen(["strace", "-f", "-p", str(pid)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     assert "attached" in strace.stderr.readline()
     yield
     strace.terminate()
-    out.update(Counter(re.findall(r"^(?:\[pid +\d+\] )?(\w+)\(", strace.communicate(timeout=20)[1], re.M)))
+    lines = [line for line in strace.communicate(timeout=20)[1].splitlines() if "= -1 EAGAIN" not in line]
+    out.update(Counter(re.findall(r"^(?:\[pid +\d+\] )?(\w+)\(", "\n".join(lines), re.M)))
 
 
 def faults(pid):
