@@ -21,12 +21,20 @@ def texts(top, folders, suffixes):
     return "\n".join(p.read_text(errors="replace") for p in sorted(files))
 
 
+SETTINGS = (r"\b(\w+): ", r"""["'](\w+)["']\s*:""", r"""\["(\w+)"\]\s*=\s""", r"[(,]\s*(\w+)=(?!=)", r"""\("(\w+)", \"""")
+
+
+def keys_set(tests):
+    """Words that stand where a test sets a key: in a line of imapd.conf, in a dict, as an argument by name, beside its value."""
+    return {word for setting in SETTINGS for word in re.findall(setting, tests)}
+
+
 def main():
     top = Path(os.environ.get("TEST_SRCDIR", Path(__file__).resolve().parent.parent))
     table = (top / "server/base/conf_options.def").read_text()
     rows = re.findall(r'^CONF_OPTION\((\w+),.*?,\s*(OBEYED|ACCEPTED|IGNORED),', table, re.S | re.M)
     code = set(re.findall(r"\bCONF_(\w+)\b", texts(top, FOLDERS, {".c", ".h"})))
-    tests = set(re.findall(r"\w+", texts(top, ["tests"], {".c", ".py"})))
+    tests = keys_set(texts(top, ["tests"], {".c", ".py"}))
     wrong = []
     for key, status in rows:
         if status == "OBEYED" and key not in code:

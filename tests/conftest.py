@@ -15,10 +15,14 @@ sys.dont_write_bytecode = True    # these folders go into the distribution as th
 from lib import places    # noqa: E402
 from lib.cyrus_peer import CyrusPeer    # noqa: E402
 from lib.power import Disks    # noqa: E402
-from lib.server import Server    # noqa: E402
+from lib.server import ONLY_IMAP, Server    # noqa: E402
 from lib.towards_us import Pair    # noqa: E402
 
 LIMIT = 120
+
+
+class TooLong(BaseException):
+    """No Exception, so that nothing takes it for a fault of the server."""
 
 
 def pytest_configure(config):
@@ -31,9 +35,9 @@ def pytest_runtest_protocol(item):
     seconds = mark.args[0] if mark else LIMIT
 
     def too_long(_signal, _frame):
-        raise TimeoutError(f"the test took longer than {seconds} s")
+        raise TooLong(f"the test took longer than {seconds} s")
     before = signal.signal(signal.SIGALRM, too_long)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 60)    # the end of a test that took too long has a minute
     yield
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
@@ -168,3 +172,13 @@ def server(request, roots):
     yield make
     for one in mine:
         one.finish()
+
+
+@pytest.fixture
+def make(server):
+    """make(key=value...): a server of ours with accounts and these keys in imapd.conf."""
+    def one(services=ONLY_IMAP, users=("alice", "bob"), **options):
+        s = server(services=services, imapd=options)
+        s.make_user(*users)
+        return s
+    return one

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from lib.dialogue import Talker, commands
+from lib.server import ONLY_IMAP
 
-ONLY_IMAP = {"lmtp": None, "lmtpunix": None, "csync": None}
 
 # (what is replaced, by what): with the reason where it is a decision and no accident of time.
 NORMAL = [

@@ -11,9 +11,8 @@ from lib.dovecot_peer import DovecotPeer
 from lib.imap import Literal, parse_date
 from lib.mail_corpus import MARKS, corpus
 from lib.messages import FOLDER
-from lib.server import Server
+from lib.server import ONLY_IMAP, Server
 
-ONLY_IMAP = {"lmtp": None, "lmtpunix": None, "csync": None}
 
 ORDINARY = {f"corpus {i}": message for i, message in enumerate(corpus(120, most=60000))}
 

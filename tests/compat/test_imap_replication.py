@@ -4,9 +4,8 @@ import hashlib
 from lib import messages
 from lib.checker import compare
 from lib.mail_server import ADMIN, PASSWORD
+from lib.server import ONLY_IMAP
 from lib.store import read_store
-
-ONLY_IMAP = {"lmtp": None, "lmtpunix": None, "csync": None}
 
 
 def test_a_cyrus_replicates_into_imapd(server, cyrus_peer):

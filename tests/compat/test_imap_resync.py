@@ -9,8 +9,8 @@ import re
 import pytest
 
 from lib.dialogue import Talker, commands
+from lib.server import ONLY_IMAP
 
-ONLY_IMAP = {"lmtp": None, "lmtpunix": None, "csync": None}
 
 NORMAL = [
     (r"\[CAPABILITY [^\]]*\]", "[CAPABILITY]"),

@@ -16,23 +16,12 @@ import pytest
 
 from lib import places
 from lib.csync import Csync
-from lib.imap import Literal
+from lib.imap import ImapError, Literal
 from lib.mail_server import ADMIN, PASSWORD
-from lib.metad import MetaConn
+from lib.metad import PUT, MetaConn, MetaError, item
 from lib.places import wait_until
 
-ONLY_IMAP = {"lmtp": None, "lmtpunix": None, "csync": None}
 MESSAGE = b"Subject: x\r\n\r\nx\r\n"
-
-
-@pytest.fixture
-def make(server):
-    """make(key=value...): a server with alice and bob and these keys in imapd.conf."""
-    def one(services=ONLY_IMAP, **options):
-        s = server(services=services, imapd=options)
-        s.make_user("alice", "bob")
-        return s
-    return one
 
 
 def answer(c, line):
@@ -176,6 +165,19 @@ def test_a_layer_is_wanted(make):
         c.authenticate_plain("alice", PASSWORD)
 
 
+def test_channels_that_hear_of_what_is_applied(server):
+    s = server(imapd={"sync_log": True, "sync_log_channels": "east squatter other",
+                      "sync_log_unsuppressable_channels": "squatter other"})
+    s.make_user("alice")
+
+    def said():
+        return {name: (s.root / "conf/sync" / name / "log").stat().st_size for name in ("east", "squatter", "other")}
+    before = said()
+    with s.csync() as c:
+        c.ok(b"APPLY UNUSER alice")
+    assert all(before.values()) and {name for name, size in said().items() if size > before[name]} == {"squatter", "other"}
+
+
 def test_administrators_of_one_service(server):
     s = server(imapd={"csync_admins": "mirror"})
     s.add_users("mirror")
@@ -185,6 +187,29 @@ def test_administrators_of_one_service(server):
     for user in (ADMIN, "mirror"):    # for IMAP the common list counts
         with s.imap(user) as c:
             assert (c.command("CREATE", f"made-by-{user}").status == "OK") == (user == ADMIN)
+
+
+def test_login_names_in_small_letters(make):
+    for lower, status in ((True, "OK"), (False, "NO")):
+        with make(username_tolower=lower, failedloginpause="0s").imap() as c:
+            assert c.command("LOGIN", "ALICE", PASSWORD).status == status
+
+
+def test_those_who_may_act_for_others(make):
+    s = make(proxyservers="bob", failedloginpause="0s")
+    with s.imap() as c:
+        c.authenticate_plain("bob", PASSWORD, act_as="alice")
+        c.append("INBOX", MESSAGE)
+    with s.imap("alice") as c:
+        assert c.select("INBOX")["EXISTS"] == 1
+    for user, act_as in (("alice", "bob"), ("bob", ADMIN)):
+        with s.imap() as c:    # as an administrator a proxy may do no more than any user
+            try:
+                c.authenticate_plain(user, PASSWORD, act_as=act_as)
+            except ImapError:
+                assert user == "alice"
+            else:
+                assert user == "bob" and c.command("CREATE", "shared").status == "NO"
 
 
 # ---- what is said and noted ------------------------------------------------------------------------------------------
@@ -202,6 +227,19 @@ def test_slow_commands_are_told(make):
         c.ok("NOOP")
     [line] = [line for line in s.log() if "cmdtimer:" in line]
     assert re.search(r"cmdtimer: sessionid=<\S+> cmd=<LOGIN> time=<1\.\d{3}>", line)
+
+
+@pytest.mark.parametrize("options, told", [({}, False), ({"debug": True}, True)])
+def test_small_things_are_told_if_asked(make, options, told):
+    s = make(**options)
+    with s.imap("alice") as c:
+        c.append("INBOX", MESSAGE)
+    s.kill()
+    s.more_environment["US_BOOT_ID"] = "another"
+    s.start()
+    with s.imap("alice") as c:
+        c.append("INBOX", MESSAGE)
+    assert any("event=store.mailbox.recovered" in line for line in s.log()) == told
 
 
 def test_telemetry_by_session(make):
@@ -261,6 +299,18 @@ def test_who_may_give_rights_to_whom(make):
             c.ok("GETACL", name)
 
 
+@pytest.mark.parametrize("right, deletes", [("c", "c"), ("d", "d")])
+def test_which_old_right_lets_delete(make, right, deletes):
+    s = make(deleteright=right)
+    with s.imap("alice") as owner, s.imap("bob") as c:
+        for old in "cd":
+            owner.ok("CREATE", f"by-{old}")
+            owner.ok("SETACL", f"by-{old}", "bob", "lr" + old)
+            name = f'"Other Users/alice/by-{old}"'
+            assert ("x" in str(c.ok("MYRIGHTS", name).one("MYRIGHTS").values[1])) == (old == deletes)
+            assert (c.command("DELETE", name).status == "OK") == (old == deletes)
+
+
 # ---- mailboxes ----------------------------------------------------------------------------------------------------------
 
 def test_options_of_new_mailboxes(make):
@@ -282,6 +332,40 @@ def test_a_quota_that_is_nearly_full_warns_late_if_asked(make):
             alerts = [r.raw for r in c.ok("SELECT", "INBOX").untagged if b"[ALERT]" in r.raw]
             assert bool(alerts) == warned, kb
         s.stop()
+
+
+def test_a_quota_with_room_for_few_messages_warns_late_if_asked(make):
+    for least, warned in ((0, True), (2, False), (3, True)):
+        s = make(quotawarn=50, quotawarnmsg=least)
+        with s.admin() as c:
+            c.ok("SETQUOTA", "user/alice", "(MESSAGE 5)")
+        with s.imap("alice") as c:
+            for _ in range(3):
+                c.append("INBOX", MESSAGE)
+            alerts = [r.raw for r in c.ok("SELECT", "INBOX").untagged if b"[ALERT]" in r.raw]
+            assert bool(alerts) == warned, least
+        s.stop()
+
+
+def test_what_the_folders_of_others_are_called(make):
+    s = make(userprefix="People", sharedprefix="Everybody")
+    with s.admin() as c:
+        c.ok("CREATE", "news")
+    with s.imap("bob") as owner:
+        owner.ok("SETACL", "INBOX", "alice", "lr")
+    with s.imap("alice") as c:
+        assert {r.values[2] for r in c.ok("LIST", '""', "*").all("LIST")} >= {"INBOX", "People/bob", "Everybody/news"}
+        assert c.ok("NAMESPACE").one("NAMESPACE").values[1:] == [[[b"People/", b"/"]], [[b"Everybody/", b"/"]]]
+
+
+def test_where_the_deleted_go(make):
+    s = make(deletedprefix="Graveyard", delete_mode="delayed")
+    with s.imap("alice") as c:
+        c.ok("CREATE", "x")
+        c.ok("DELETE", "x")
+    with s.admin() as c:
+        [name] = [r.values[2] for r in c.ok("LIST", '""', "Graveyard*").all("LIST")]
+        assert re.fullmatch(r"Graveyard/user/alice/x/[0-9A-F]{8}", name)
 
 
 def test_a_message_that_shall_fail(make):
@@ -381,6 +465,14 @@ def test_nothing_older_than_tls_1_2(make):
         assert "Cipher is (NONE)" in done.stdout and "alert protocol version" in done.stderr
 
 
+def test_which_versions_of_tls(make):
+    s = make(tls_versions="tls1_3")
+    s.expect("protocol")
+    with pytest.raises(ssl.SSLError):
+        tls(s)
+    s.imaps("alice").close()
+
+
 def test_the_group_of_the_services(server):
     s = server(imapd={"cyrus_group": "daemon"})
     s.make_user("alice")
@@ -421,13 +513,43 @@ def test_what_the_services_write_is_closed_to_others(server):
 
 # ---- metad -------------------------------------------------------------------------------------------------------------------
 
-def test_bounds_of_requests_to_metad(make):
-    s = make(metad_max_request="64K", metad_cache_size="1M", metad_timeout="2s")
-    s.expect("metad|IOERROR|ERROR")
+def metad_of(s):
+    [pid] = [pid for pid, line in places.processes_of(s.root).items() if line.startswith("metad")]
+    return pid
+
+
+def test_how_much_of_its_tables_metad_keeps(make):
+    """In KiB, after 24 MiB of rows were written and read."""
+    resident = {}
+    for size in ("1M", "64M"):
+        s = make(metad_cache_size=size)
+        with MetaConn(s.root / "conf/socket/metad") as meta:
+            for n in range(48):
+                meta.put("vacation", b"%d" % n, bytes([n]) * (1 << 19))
+            assert all(meta.get("vacation", b"%d" % n).payload == bytes([n]) * (1 << 19) for n in range(48))
+        resident[size] = int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{metad_of(s)}/status").read_text())[1])
+        s.stop()
+    assert resident["64M"] - resident["1M"] > 16 << 10, resident
+
+
+def test_a_change_that_is_too_large_for_metad(make):
+    for most, taken in (("8M", False), ("16M", True)):
+        s = make(metad_max_request=most)
+        with MetaConn(s.root / "conf/socket/metad") as meta:
+            big = [item(PUT, "vacation", b"%d" % n, bytes(1 << 19)) for n in range(18)]
+            try:
+                meta.commit(*big)
+                assert taken
+            except (MetaError, ConnectionError):
+                assert not taken
+        with MetaConn(s.root / "conf/socket/metad") as meta:
+            assert (meta.get("vacation", b"17") is not None) == taken
+
+
+def test_a_metad_that_does_not_answer(make):
+    s = make(metad_timeout="2s")
     with s.imap("alice") as c:
-        for n in range(200):
-            c.ok("CREATE", f"box{n}")
-        [metad] = [pid for pid, line in places.processes_of(s.root).items() if line.startswith("metad")]
+        metad = metad_of(s)
         os.kill(metad, signal.SIGSTOP)
         try:
             began = time.monotonic()

@@ -6,8 +6,8 @@ import pytest
 from lib import places
 from lib.imap import Literal, quote
 from lib.imap_values import pairs
+from lib.server import ONLY_IMAP
 
-ONLY_IMAP = {"lmtp": None, "lmtpunix": None, "csync": None}
 MESSAGE = b"From: a@b\r\nSubject: x\r\n\r\ntext\r\n"
 
 

@@ -8,8 +8,7 @@ import pytest
 
 from lib import places
 from lib.imap_values import pairs
-
-ONLY_IMAP = {"lmtp": None, "lmtpunix": None, "csync": None}
+from lib.server import ONLY_IMAP
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@
 import pytest
 
 from lib.imap_values import pairs
-
-ONLY_IMAP = {"lmtp": None, "lmtpunix": None, "csync": None}
+from lib.server import ONLY_IMAP
 
 
 @pytest.fixture

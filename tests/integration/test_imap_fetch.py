@@ -3,8 +3,8 @@ import pytest
 
 from lib.imap import ImapError
 from lib.imap_values import pairs
+from lib.server import ONLY_IMAP
 
-ONLY_IMAP = {"lmtp": None, "lmtpunix": None, "csync": None}
 
 HEADER = (b"From: Ann <ann@example.com>\r\nTo: bob@example.com,\r\n\tcy@example.com\r\nSubject: outer\r\n"
           b"Date: Mon, 23 Nov 2026 22:07:33 +0200\r\nX-Odd: yes\r\nMIME-Version: 1.0\r\n"

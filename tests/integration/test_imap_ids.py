@@ -8,8 +8,8 @@ import pytest
 
 from lib.imap import format_date, parse_date
 from lib.imap_values import pairs, text
+from lib.server import ONLY_IMAP
 
-ONLY_IMAP = {"lmtp": None, "lmtpunix": None, "csync": None}
 MESSAGE = b"Subject: one\r\n\r\ntext\r\n"
 
 

@@ -1,18 +1,6 @@
 """LIST-EXTENDED and what goes with it: selections, returned figures and rights, special uses."""
-import pytest
 
-
-ONLY_IMAP = {"lmtp": None, "lmtpunix": None, "csync": None}
 MESSAGE = b"From: a@b\r\nSubject: x\r\n\r\nhello\r\n"
-
-
-@pytest.fixture
-def make(server):
-    def one(services=ONLY_IMAP, **options):
-        s = server(services=services, imapd=options)
-        s.make_user("alice", "bob")
-        return s
-    return one
 
 
 def lines(c, command):

@@ -6,19 +6,10 @@ import pytest
 
 from lib.imap import ImapError, Literal
 from lib.mail_server import ADMIN, PASSWORD
+from lib.server import ONLY_IMAP
 from lib.wire import Closed
 
-ONLY_IMAP = {"lmtp": None, "lmtpunix": None, "csync": None}
 MESSAGE = b"From: a@b\r\nSubject: x\r\n\r\nhello\r\n"
-
-
-@pytest.fixture
-def make(server):
-    def one(users=("alice", "bob"), **options):
-        s = server(services=ONLY_IMAP, imapd=options)
-        s.make_user(*users)
-        return s
-    return one
 
 
 @pytest.fixture

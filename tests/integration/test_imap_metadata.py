@@ -5,9 +5,9 @@ import pytest
 
 from lib.checker import compare
 from lib.imap import Literal
+from lib.server import ONLY_IMAP
 from lib.store import read_store
 
-ONLY_IMAP = {"lmtp": None, "lmtpunix": None, "csync": None}
 MESSAGE = b"From: a@b\r\nSubject: x\r\n\r\nhello\r\n"
 VENDOR = "/shared/vendor/cmu/cyrus-imapd/"
 

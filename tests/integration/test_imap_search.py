@@ -5,9 +5,8 @@ import pytest
 
 from lib import places
 from lib.imap import Literal
-from lib.server import Server
+from lib.server import ONLY_IMAP, Server
 
-ONLY_IMAP = {"lmtp": None, "lmtpunix": None, "csync": None}
 DAY = 86400
 NEW_YEAR = 1767225600    # 1-Jan-2026 00:00:00 +0000
 

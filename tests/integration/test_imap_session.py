@@ -14,9 +14,9 @@ import pytest
 from lib.imap import Imap, ImapError, Literal
 from lib.mail_server import ADMIN, PASSWORD
 from lib.places import wait_until
+from lib.server import ONLY_IMAP
 from lib.wire import Wire
 
-ONLY_IMAP = {"lmtp": None, "lmtpunix": None, "csync": None}
 ALL = ("IMAP4REV1 LITERAL+ ID ENABLE ACL CHILDREN CONDSTORE CREATE-SPECIAL-USE ESEARCH LIST-EXTENDED LIST-MYRIGHTS LIST-STATUS "
        "METADATA MOVE MULTIAPPEND NAMESPACE OBJECTID QRESYNC QUOTA RIGHTS=KXTEN SAVEDATE SEARCHRES SPECIAL-USE STATUS=SIZE "
        "UIDPLUS UNSELECT DIGEST=SHA1 COMPRESS=DEFLATE IDLE").split()

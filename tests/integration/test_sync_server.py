@@ -9,7 +9,6 @@ import time
 import pytest
 
 from lib import sums
-from lib.csync import Csync
 from lib.dlist import File
 from lib.mail_server import ADMIN, PASSWORD
 from lib.places import wait_until

@@ -13,7 +13,6 @@ import argparse
 import sys
 
 from lib import sums
-from lib.ledger import Ledger    # noqa: F401 - tests look for it here too
 from lib.store import Endpoint, read_store
 
 HEADER = ("UNIQUEID", "MBOXTYPE", "LAST_UID", "HIGHESTMODSEQ", "RECENTUID", "RECENTTIME", "POP3_LAST_LOGIN",

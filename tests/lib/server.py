@@ -18,8 +18,10 @@ from lib import places
 from lib.failpoints import FailpointPage
 from lib.imap import Imap
 from lib.lmtp import Lmtp
-from lib.mail_server import ADMIN, PASSWORD, MailServer, ToolFailed    # noqa: F401 - for tests
+from lib.mail_server import PASSWORD, MailServer, ToolFailed
 from lib.places import Missing
+
+ONLY_IMAP = {"lmtp": None, "lmtpunix": None, "csync": None}    # services=: of those that a Server has by itself
 
 FOLDERS = ("libexec", "libexec/cyrus-imapd", "sbin", "bin", "cyrus/bin")    # where programs are installed
 BAD_LINE = re.compile(r"ERROR|panic|process\.fatal|Sanitizer|runtime error:")

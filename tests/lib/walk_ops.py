@@ -9,8 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from lib import messages
-from lib.imap import Literal, quote
-from lib.lmtp import Lmtp, stuffed
+from lib.imap import quote
+from lib.lmtp import stuffed
 from lib.mail_server import ADMIN
 from lib.wire import WireError
 

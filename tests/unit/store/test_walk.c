@@ -338,14 +338,15 @@ static void disturb_at(struct driver *d, const struct walk_op *op, const char *p
 		       unsigned action, unsigned hit)
 {
 	struct disturbance x = {point, action, hit, false};
+	bool reboots = d->runs % 2;
 	char number[16];
 
 	snprintf(number, sizeof(number), "%u", hit);
 	if (!wanted(d, 2, action_names[action]) || !wanted(d, 3, number))
 		return;
-	disturb(d, op, &x, /* reboots */ d->runs % 2);
+	disturb(d, op, &x, reboots);
 	if (d->is_long)
-		disturb(d, op, &x, !(d->runs % 2));
+		disturb(d, op, &x, !reboots);
 }
 
 static void walk_point(struct driver *d, const struct walk_op *op, const char *point, unsigned hits)
