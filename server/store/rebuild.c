@@ -1,6 +1,6 @@
 /* rebuild.c - metad's mailbox rows from the mbox.hdr files; see reconstruct.h.
  *
- * For a metad that lost its tables, and for directories that somebody brought back from a backup, the trash or lost+found. A
+ * For a metad that lost its tables, and for directories that somebody brought back from a backup, the trash or `lost`. A
  * directory that a row claims already, under whatever name, is left alone: its header may be older than a rename.
  */
 #include <dirent.h>

@@ -8,7 +8,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from talk import Delivery, Mail, Session, fill, median, percentile, together
+from talk import Delivery, Mail, Session, fill, median, more, percentile, together
 
 
 @dataclass
@@ -187,7 +187,7 @@ def idle_exists(machine, size):
         time.sleep(0.05)
         done, data = delivery.send(mail.next()), b""
         while b"EXISTS" not in data:
-            data += s.socket.recv(65536)
+            data += more(s.socket)
         lags.append(time.perf_counter() - done)
     s.close()
     return {"p50 ms": median(lags) * 1e3, "p99 ms": percentile(lags, 99) * 1e3}
@@ -202,7 +202,7 @@ def idle_memory(machine, size):
         sessions.append(Session(machine.primary, "u41"))
         sessions[-1].exists(b"INBOX")
         sessions[-1].start(b"IDLE")
-        while b"+" not in sessions[-1].socket.recv(4096):
+        while b"+" not in more(sessions[-1].socket):
             pass
     time.sleep(2)
     after = machine.pss_kib()

@@ -16,6 +16,14 @@ def percentile(values, percent):
     return values[min(len(values) - 1, int(len(values) * percent / 100))]
 
 
+def more(socket):
+    """What came next; a server that says nothing for the socket's time is a TimeoutError."""
+    data = socket.recv(1 << 20)
+    if not data:
+        raise EOFError("the server closed the connection")
+    return data
+
+
 class Mail:
     """Messages, none of which has a Message-ID twice: a server may suppress duplicates."""
 
@@ -47,10 +55,7 @@ class Delivery:
                 raise RuntimeError(f"the server said {bad[0]!r}")
             if len(ends) >= count:
                 return
-            more = self.socket.recv(65536)
-            if not more:
-                raise EOFError("the server closed the connection")
-            data += more
+            data += more(self.socket)
 
     def send(self, message):
         """Deliver; returns the time of the last reply."""
@@ -87,10 +92,7 @@ class Session:
                 if line.split(b" ", 2)[1] != b"OK":
                     raise RuntimeError(f"the server said {line!r}")
                 return data[:at + 1]
-            more = self.socket.recv(1 << 20)
-            if not more:
-                raise EOFError("the server closed the connection")
-            data = (data[at:] if at >= 0 else data[-4096:]) + more
+            data = (data[at:] if at >= 0 else data[-4096:]) + more(self.socket)
 
     def ok(self, command):
         return self.finish(self.start(command))

@@ -38,6 +38,16 @@ def deliver(one, ledger, number):
     ledger.message("user.bob", message_id=message_id, once=True)
 
 
+def primary_with_mail(one, count):
+    """The ledger of what it acknowledged."""
+    ledger = Ledger()
+    take_role(one, primary=True)
+    one.make_user("bob")
+    for number in range(count):
+        deliver(one, ledger, number)
+    return ledger
+
+
 def wait_equal(a, b):
     wait_until(lambda: check(a.endpoint(), b.endpoint()) == [], 60,
                lambda: f"both are equal: {check(a.endpoint(), b.endpoint())[:5]}")
@@ -51,12 +61,8 @@ def nothing_is_lost(ledger, *servers):
 @LIMIT
 def test_roles_change_by_plan(two):
     a, b = two
-    ledger = Ledger()
-    take_role(a, primary=True)
-    a.make_user("bob")
-    for number in range(10):
-        deliver(a, ledger, number)
-    a.services["lmtp"] = a.services["imap"] = None    # no more changes; the client goes on
+    ledger = primary_with_mail(a, 10)
+    a.services.update(dict.fromkeys(("imap", "imaps", "lmtp", "lmtpunix")))    # no more changes; the client goes on
     a.write_conf()
     a.restart()
     a.sync_client("-A")    # succeeds, so all of it is across
@@ -72,11 +78,7 @@ def test_roles_change_by_plan(two):
 @LIMIT
 def test_failover_with_mail_that_had_not_gone_across(two):
     a, b = two
-    ledger = Ledger()
-    take_role(a, primary=True)
-    a.make_user("bob")
-    for number in range(5):
-        deliver(a, ledger, number)
+    ledger = primary_with_mail(a, 5)
     wait_equal(a, b)
     b.stop()    # the line is cut: what comes now is acknowledged, and on a alone
     for number in range(5, 8):

@@ -1,10 +1,6 @@
 """The power fails under several writers of the store: what was acknowledged is there after the disk was mounted again, nothing is
 there that nobody asked for, and no mailbox has anything for reconstruct to do. Metadata and mail lie on an ext4 of their own whose
-unsynced writes are really dropped (lib.power). test_power_cut_live.py is the same with the daemons.
-
-US_LONG, which scripts/check --long sets, makes many cuts of a few; US_POWER_STORES and US_POWER_CUTS say how many stores are tried, and
-how often each. US_POWER_SEED repeats a run as far as
-the scheduling lets it, US_POWER_KEEP names a directory where the disk of a run that failed is copied to."""
+unsynced writes are really dropped (lib.power). test_power_cut_live.py is the same with the daemons."""
 import os
 import random
 import subprocess
@@ -13,16 +9,14 @@ import time
 import pytest
 
 from lib import places
-from lib.power import Cut, Told
+from lib.power import Cut, Told, how_many, keep, new_seed
 
-LONG = bool(os.environ.get("US_LONG"))
-STORES = range(int(os.environ.get("US_POWER_STORES", "10" if LONG else "1")))
-CUTS = int(os.environ.get("US_POWER_CUTS", "25" if LONG else "6"))
+STORES, CUTS = how_many(1, 6, 10, 25)
 WORKERS = 4
 LOST = ("acknowledged as", "! -1 metadata", "another content", "No such file", "missing", "wrong magic", "is short")
 # Syncs that are left out in turn: by call, by what is synced.
 SYNCS = ["fdatasync", "syncfs", "/mbox.jnl", "/meta/log.", "/stage/"]
-MORE_SYNCS = ["fsync", "directory", "/mbox.idx", "/u/", "/meta/"] if LONG else []
+MORE_SYNCS = ["fsync", "directory", "/mbox.idx", "/u/", "/meta/"] if os.environ.get("US_LONG") else []
 
 
 class Site:
@@ -67,6 +61,7 @@ class Site:
         self.ledger.read(self.out.read_bytes())
         for disk in {self.first, self.second}:
             disk.back()
+        keep({self.first, self.second})
         self.epoch += 1
         return self.look()
 
@@ -89,16 +84,8 @@ def cuts(site, n, choose):
     for i in range(n):
         faults = site.round(choose(site.random)) + site.ledger.failures
         if faults:
-            if os.environ.get("US_POWER_KEEP"):
-                subprocess.run(["cp", "-a", site.first.mountpoint, os.environ["US_POWER_KEEP"]], check=False)
             return [f"seed {site.seed}, cut {i + 1} of {n}, {site.ledger.acknowledged} acknowledged:"] + faults[:20]
     return []
-
-
-def new_seed(number=0):
-    seed = int(os.environ.get("US_POWER_SEED", random.randrange(1000000))) + number
-    print(f"US_POWER_SEED={seed}")
-    return seed
 
 
 @pytest.mark.limit(60 + 15 * CUTS)

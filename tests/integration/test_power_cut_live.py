@@ -1,10 +1,8 @@
 """The power fails under a whole server: master, metad, lmtpd and imapd, with metadata and mail on an ext4 whose unsynced writes are
 really dropped (lib.power). Clients deliver, append, set flags, expunge, copy, and make, rename and delete mailboxes; what they were
 told is done before the cut is there after the next start, as IMAP and csync show it, and the tools find nothing to mend.
-
-US_POWER_STORES, US_POWER_CUTS and US_POWER_SEED as in test_power_cut.py, which has the store alone."""
+test_power_cut.py has the store alone."""
 import hashlib
-import os
 import random
 import re
 import shutil
@@ -19,11 +17,10 @@ from lib import places
 from lib.imap import Imap, Literal
 from lib.ledger import Ledger
 from lib.lmtp import Lmtp, stuffed
+from lib.power import how_many, keep, new_seed
 from lib.store import read_store
 
-LONG = bool(os.environ.get("US_LONG"))
-STORES = range(int(os.environ.get("US_POWER_STORES", "6" if LONG else "1")))
-CUTS = int(os.environ.get("US_POWER_CUTS", "12" if LONG else "4"))
+STORES, CUTS = how_many(1, 4, 6, 12)
 USERS = ["u0", "u1", "u2", "u3"]
 FLAGS = ["\\Seen", "\\Flagged", "\\Answered", "$Forwarded"]
 
@@ -277,9 +274,11 @@ class Rig:
         self.s.kill()
         for client in clients:
             client.join(30)
+            assert not client.is_alive(), client
         self.acknowledged += book.acknowledged
         self.s.log_file.unlink(missing_ok=True)    # a failing disk may be spoken of
         self.disk.back()
+        keep([self.disk])
         self.s.more_environment["US_BOOT_ID"] = f"boot-{self.cuts}"    # or the store believes that memory is as it was
         return faults + [client.fault for client in clients if client.fault]
 
@@ -312,16 +311,10 @@ class Rig:
         assert not self.s.staged()
 
 
-def seed_of_this_run(number=0):
-    seed = int(os.environ.get("US_POWER_SEED", random.randrange(1000000))) + number
-    print(f"US_POWER_SEED={seed}")
-    return seed
-
-
 @pytest.mark.limit(90 + 30 * CUTS)
 @pytest.mark.parametrize("number", STORES)
 def test_what_clients_were_told_is_there(disks, server, number):
-    rig = Rig(server, disks(), seed_of_this_run(number))
+    rig = Rig(server, disks(), new_seed(number))
     for i in range(CUTS):
         faults = rig.round()
         assert not faults, f"cut {i + 1} of {CUTS}, {rig.acknowledged} acknowledged:\n" + "\n".join(faults[:20])
@@ -334,7 +327,7 @@ def test_a_server_that_does_not_sync_is_noticed(disks, server, root):
     library = root / "nosync.so"
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, Path(places.__file__).parent / "nosync.c"], check=True)
     library.chmod(0o755)
-    rig = Rig(server, disks(), seed_of_this_run(), environment={"LD_PRELOAD": str(library)})
+    rig = Rig(server, disks(), new_seed(), environment={"LD_PRELOAD": str(library)})
     faults = rig.round()
     assert any("acknowledged" in line or "no such mailbox" in line for line in faults), faults
     rig.sweep()

@@ -5,11 +5,15 @@
     disk.back()                         # and is mounted again, after its journal was replayed
 
 cut() is EXT4_IOC_SHUTDOWN with NOLOGFLUSH: neither dirty pages nor what the file system's journal holds in memory
-reach the device from then on. What was submitted to the device before is there: a disk without a write cache."""
+reach the device from then on. What was submitted to the device before is there: a disk without a write cache.
+
+US_POWER_STORES and US_POWER_CUTS say how many stores the tests try, and how often each. US_POWER_SEED repeats a run as far as the
+scheduling lets it. US_POWER_KEEP names a directory that has the disks as they were mounted after the last cut."""
 import ctypes
 import fcntl
 import mmap
 import os
+import random
 import struct
 import subprocess
 import tempfile
@@ -20,6 +24,28 @@ from lib.places import Missing
 
 EXT4_IOC_SHUTDOWN, NOLOGFLUSH = 0x8004587D, 2
 CLONE_NEWNS = 0x00020000
+
+
+def how_many(stores, cuts, long_stores, long_cuts):
+    """(numbers of the stores to try, cuts of each); the latter two count with US_LONG, which scripts/check --long sets."""
+    if os.environ.get("US_LONG"):
+        stores, cuts = long_stores, long_cuts
+    return range(int(os.environ.get("US_POWER_STORES", stores))), int(os.environ.get("US_POWER_CUTS", cuts))
+
+
+def new_seed(number=0):
+    seed = int(os.environ.get("US_POWER_SEED", random.randrange(1000000))) + number
+    print(f"US_POWER_SEED={seed}")
+    return seed
+
+
+def keep(disks):
+    """Before anybody looks, for a look changes what it sees."""
+    kept = os.environ.get("US_POWER_KEEP")
+    for disk in disks if kept else ():
+        place = Path(kept) / disk.mountpoint.name
+        subprocess.run(["rm", "-rf", place], check=True)
+        subprocess.run(["cp", "-a", disk.mountpoint, place], check=True)
 
 
 def _run(*command):

@@ -63,9 +63,10 @@ static void check_reconstruct(struct store *store, struct mailbox *m)
 
 	if (reconstruct_mailbox(store, buf_span(&m->name), &options, &r, &err) < 0)
 		printf("! %s: reconstruct: %s\n", m->name.data, err.text);
-	else if (r.missing || r.mismatched || r.damaged)
-		printf("! %s: reconstruct finds %u missing, %u mismatched%s\n", m->name.data,
-		       r.missing, r.mismatched, r.damaged ? ", damage" : "");
+	else if (r.missing || r.mismatched || r.unrepaired || r.damaged)
+		printf("! %s: reconstruct finds %u missing, %u mismatched, %u beyond repair%s\n",
+		       m->name.data, r.missing, r.mismatched, r.unrepaired,
+		       r.damaged ? ", damage" : "");
 }
 
 static void show_records(struct mailbox *m)

@@ -1,10 +1,11 @@
 /* test_walk.c - every operation of the store dies, and is refused, at every failpoint it passes; see walk/walk.h.
  *
- *	US_WALK=long		each hit of a point (at most 40), not only the first and a middle one; each way to be
+ *	US_WALK=long		each hit of a point (of very many, 40 to 79), not only the first and a middle one; each way to be
  *				refused, not only the likely one; and each end looked at both on the same boot of
  *				the machine and on another
  *	US_WALK_ONLY=op[:point[:action[:hit]]]	only that; what a failure prints can be given here
  *	US_WALK_DIR		where the stores are made; else /dev/shm or /tmp: a death of a process needs no disk
+ *	US_WALK_KEEP		leave the stores of a walk that failed where they are
  *
  * A point that no operation passes fails the walk, unless it stands in `unreachable` with a reason; so does a pair
  * that the reference run passed and the disturbed one did not.
@@ -553,8 +554,8 @@ static void driver_init(struct driver *d)
 	read_only_parts(d);
 	if (!dir)
 		dir = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-	snprintf(d->base, sizeof(d->base), "%.30s/us-walk-XXXXXX", dir);
-	if (!mkdtemp(d->base))
+	if (snprintf(d->base, sizeof(d->base), "%s/us-walk-XXXXXX", dir) >= (int)sizeof(d->base) ||
+	    !mkdtemp(d->base))
 		us_panic("no directory below %s", dir);
 	snprintf(d->log, sizeof(d->log), "%s/log", d->base);
 	d->shared = mmap(NULL, sizeof(*d->shared), PROT_READ | PROT_WRITE,
