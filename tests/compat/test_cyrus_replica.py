@@ -5,7 +5,7 @@ import time
 import pytest
 
 from lib.places import wait_until
-from lib.site import Site, bob, differences, follows
+from lib.site import Site, bob, differences, follows, steps_of_a_user
 
 
 @pytest.fixture
@@ -40,24 +40,7 @@ def test_every_change_of_a_user_follows(pair):
     a.do("create shared")
     uniqueid = a.do("show shared")[0].split("uniqueid=")[1].split()[0]
     a.said("-u", "bob")
-    steps = [
-        (["flags user.bob 2 \\Flagged Other"], ["MAILBOX user.bob"]),
-        (["expunge user.bob 1"], ["MAILBOX user.bob"]),
-        (["annotate user.bob 2 /comment - note", "annotate user.bob 2 /comment bob mine"], ["MAILBOX user.bob"]),
-        (["acl user.bob.Sent bob lrs joe lr"], ["MAILBOX user.bob.Sent"]),
-        (["mailboxannotation user.bob.Sent /comment - hello"], ["MAILBOX user.bob.Sent"]),
-        (["quota user.bob STORAGE 5000 MESSAGE 10"], ["QUOTA user.bob"]),
-        (["unquota user.bob"], ["UNQUOTA user.bob"]),
-        (["subscribe bob user.bob.Sent", "subscribe bob shared"], ["SUB bob shared", "SUB bob user.bob.Sent"]),
-        (["unsubscribe bob shared"], ["UNSUB bob shared"]),
-        ([f"seen bob {uniqueid} 3 1:3"], [f"SEEN bob {uniqueid}"]),
-        (["create user.bob.New"], ["MAILBOX user.bob.New"]),
-        (["rename user.bob.New user.bob.Newer"],
-         ["RENAME user.bob.New -> user.bob.Newer (default)", "MAILBOX user.bob.Newer"]),
-        (["remove user.bob.Newer"], ["UNMAILBOX user.bob.Newer"]),
-        (["expunge user.bob 2", "unlink user.bob 1 2"], ["FULLMAILBOX user.bob", "MAILBOX user.bob"]),
-    ]
-    for changes, said in steps:
+    for changes, said in steps_of_a_user(uniqueid):
         a.do(*changes)
         follows(a, b, ["USER bob", *said])
 

@@ -21,7 +21,7 @@ class Mixed(CyrusPeer):
     def __init__(self, root, tree, **more):
         self.ours = Path(root) / "ours"
         self.ours.mkdir()
-        build = Path(os.environ.get("US_BUILD", places.TOP / "build/gcc"))
+        build = places.build()
         for name, built in PROGRAMS.items():
             if not (build / built).exists():
                 raise places.Missing(f"no {built} in {build}: make check builds it")

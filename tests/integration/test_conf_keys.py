@@ -320,30 +320,19 @@ def test_options_of_new_mailboxes(make):
             assert [m["OPTIONS"] for m in c.mailboxes("user.alice")] == [shown]
 
 
-def test_a_quota_that_is_nearly_full_warns_late_if_asked(make):
-    body = b"Subject: x\r\n\r\n" + b"y" * 900 + b"\r\n"
-    for kb, warned in ((0, True), (1, False), (5, True)):
-        s = make(quotawarn=50, quotawarnkb=kb)
+@pytest.mark.parametrize("key, limit, message, warned", [
+    ("quotawarnkb", "STORAGE 5", MESSAGE + b"y" * 900 + b"\r\n", {0: True, 1: False, 5: True}),
+    ("quotawarnmsg", "MESSAGE 6", MESSAGE, {0: True, 2: False, 3: True})])
+def test_a_quota_that_is_nearly_full_warns_late_if_asked(make, key, limit, message, warned):
+    for left, told in warned.items():
+        s = make(quotawarn=50, **{key: left})
         with s.admin() as c:
-            c.ok("SETQUOTA", "user/alice", "(STORAGE 5)")
+            c.ok("SETQUOTA", "user/alice", f"({limit})")
         with s.imap("alice") as c:
             for _ in range(4):
-                c.append("INBOX", body)
+                c.append("INBOX", message)
             alerts = [r.raw for r in c.ok("SELECT", "INBOX").untagged if b"[ALERT]" in r.raw]
-            assert bool(alerts) == warned, kb
-        s.stop()
-
-
-def test_a_quota_with_room_for_few_messages_warns_late_if_asked(make):
-    for least, warned in ((0, True), (2, False), (3, True)):
-        s = make(quotawarn=50, quotawarnmsg=least)
-        with s.admin() as c:
-            c.ok("SETQUOTA", "user/alice", "(MESSAGE 5)")
-        with s.imap("alice") as c:
-            for _ in range(3):
-                c.append("INBOX", MESSAGE)
-            alerts = [r.raw for r in c.ok("SELECT", "INBOX").untagged if b"[ALERT]" in r.raw]
-            assert bool(alerts) == warned, least
+            assert bool(alerts) == told, left
         s.stop()
 
 

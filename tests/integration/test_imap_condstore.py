@@ -1,8 +1,6 @@
 """CONDSTORE and QRESYNC (RFC 7162) on a running imapd: modseqs, changes that depend on them, and clients that come back."""
-import os
 import random
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -48,7 +46,7 @@ def members(text):
 def forget(server, client):
     """Take the records of what is expunged out of the mailbox, as an expiry does."""
     gone = set(range(1, client.status("INBOX", "UIDNEXT")["UIDNEXT"])) - set(client.search("ALL"))
-    build = Path(os.environ.get("US_BUILD", places.TOP / "build/gcc"))
+    build = places.build()
     done = subprocess.run([build / "tests/progs/store_do", "-C", server.root / "imapd.conf"], text=True, capture_output=True,
                           input="".join(f"unlink user.bob {uid} {uid}\n" for uid in gone))
     assert done.returncode == 0, done.stdout + done.stderr

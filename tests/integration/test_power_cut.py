@@ -23,7 +23,7 @@ class Site:
     """A store on one disk or two, its load, and the ledger."""
 
     def __init__(self, root, first, second, seed):
-        self.program = os.path.join(os.environ.get("US_BUILD", places.TOP / "build/gcc"), "tests/progs/power_load")
+        self.program = places.build() / "tests/progs/power_load"
         if not os.access(self.program, os.X_OK):
             raise places.Missing(f"no {self.program}: run make check in the build tree")
         self.root, self.first, self.second = root, first, second

@@ -43,7 +43,7 @@ def _values(line):
 class Bench:
     def __init__(self, root, imapd=None, build=None):
         self.root = Path(root)
-        self.build = Path(build or os.environ.get("US_BUILD", places.TOP / "build/gcc"))
+        self.build = Path(build or places.build())
         self.conf = self.root / "imapd.conf"
         self.options = {"configdirectory": self.root / "conf", "defaultpartition": "default",
                         "partition-default": self.root / "spool", "sievedir": self.root / "sieve",

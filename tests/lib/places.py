@@ -84,6 +84,11 @@ def listening(port):
     return False
 
 
+def build():
+    """The tree that the programs of the tests were built in: that of scripts/check, or what US_BUILD names."""
+    return Path(os.environ.get("US_BUILD", TOP / "build/gcc"))
+
+
 def make_root(prefix="us-"):
     """A new directory, 0755, with a short path: sockets have 108 bytes for theirs."""
     root = Path(tempfile.mkdtemp(prefix=prefix, dir="/var/tmp"))

@@ -206,6 +206,27 @@ def bob(a):
     a.append("user.bob", "Subject: two\r\n\r\nbody\r\n")
 
 
+def steps_of_a_user(uniqueid):
+    """[(changes of what bob() made, what sync_client -u -v says beside the name)]; uniqueid: that of the mailbox "shared"."""
+    return [
+        (["flags user.bob 2 \\Flagged Other"], ["MAILBOX user.bob"]),
+        (["expunge user.bob 1"], ["MAILBOX user.bob"]),
+        (["annotate user.bob 2 /comment - note", "annotate user.bob 2 /comment bob mine"], ["MAILBOX user.bob"]),
+        (["acl user.bob.Sent bob lrs joe lr"], ["MAILBOX user.bob.Sent"]),
+        (["mailboxannotation user.bob.Sent /comment - hello"], ["MAILBOX user.bob.Sent"]),
+        (["quota user.bob STORAGE 5000 MESSAGE 10"], ["QUOTA user.bob"]),
+        (["unquota user.bob"], ["UNQUOTA user.bob"]),
+        (["subscribe bob user.bob.Sent", "subscribe bob shared"], ["SUB bob shared", "SUB bob user.bob.Sent"]),
+        (["unsubscribe bob shared"], ["UNSUB bob shared"]),
+        ([f"seen bob {uniqueid} 3 1:3"], [f"SEEN bob {uniqueid}"]),
+        (["create user.bob.New"], ["MAILBOX user.bob.New"]),
+        (["rename user.bob.New user.bob.Newer"],
+         ["RENAME user.bob.New -> user.bob.Newer (default)", "MAILBOX user.bob.Newer"]),
+        (["remove user.bob.Newer"], ["UNMAILBOX user.bob.Newer"]),
+        (["expunge user.bob 2", "unlink user.bob 1 2"], ["FULLMAILBOX user.bob", "MAILBOX user.bob"]),
+    ]
+
+
 def follows(a, b, said, users=("bob",), shared=(), mode=("-u", "bob")):
     """The mode brings all over and says so; then nothing is left to say but the user's name."""
     assert a.said(*mode) == said

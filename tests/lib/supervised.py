@@ -104,7 +104,7 @@ class Supervised:
         self._install()
 
     def _install(self):
-        build = Path(os.environ.get("US_BUILD", places.TOP / "build/gcc"))
+        build = places.build()
         self.bin.mkdir()
         (self.root / "lsan").write_text("leak:libdb-5.3\n")    # when an environment cannot be opened it leaves its log buffer
         self.conf.mkdir()
