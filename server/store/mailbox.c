@@ -471,7 +471,7 @@ out:
 	return rc;
 }
 
-/* Not recovered, or compacted between two reads: the long way, which settles both. */
+/* Not recovered, compacted between two reads, or not there at all: the long way, which knows why. */
 static int peek_slowly(struct store *store, const struct mailbox_row *row, struct counters *out,
 		       struct us_err *err)
 {
@@ -496,12 +496,11 @@ int mailbox_peek(struct store *store, const struct mailbox_row *row, struct coun
 	struct partition *p = store_partition(store, row->local_partition);
 	int dir = -1, rc;
 
-	if (!p || !mailbox_row_is_real(row))
+	if (!mailbox_row_is_real(row))
 		return no_such_mailbox(err);
-	rc = partition_open_mailbox(p, &row->storeid, &dir, err);
-	if (rc < 0)
-		return rc;
-	rc = peek_directory(dir, store_boot_tag(store), partition_epoch(p), out, err);
+	rc = p ? partition_open_mailbox(p, &row->storeid, &dir, err) : US_ENOENT;
+	if (rc == 0)
+		rc = peek_directory(dir, store_boot_tag(store), partition_epoch(p), out, err);
 	io_close(&dir);
 	if (rc == US_ECHANGED || rc == US_ENOENT)
 		rc = peek_slowly(store, row, out, err);

@@ -79,7 +79,8 @@ void message_file_name(uint32_t uid, char out[16]); /* "17." */
 bool message_file_uid(const char *name,
 		      uint64_t *uid); /* back from that; false: no name of a message file */
 
-/* Only the counters of a mailbox, in constant time whatever its size. */
+/* Only the counters of a mailbox, in constant time whatever its size. US_ENOENT: its row went meanwhile. Files that are not
+ * there, or no such partition, is another error, as with mailbox_open(). */
 int mailbox_peek(struct store *store, const struct mailbox_row *row, struct counters *out,
 		 struct us_err *err);
 /* When something of a mailbox was published last, or its row changed (seconds). */

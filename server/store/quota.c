@@ -225,15 +225,23 @@ static int add_annotations(struct sum *s, const struct storeid *id, struct us_er
 	return rc;
 }
 
+/* 1: it is a mailbox under our root. */
+static int counts(void *ctx, struct span name, const struct mailbox_row *row, struct us_err *err)
+{
+	int rc = under_nested_root(ctx, name, err);
+
+	return rc < 0 ? rc : !rc && mailbox_row_is_real(row);
+}
+
 static int add_mailbox(void *ctx, struct span name, const struct mailbox_row *row,
 		       struct us_err *err)
 {
 	struct sum *s = ctx;
 	struct counters c;
-	int rc = under_nested_root(s, name, err);
+	int rc = counts(s, name, row, err);
 
-	if (rc != 0 || !mailbox_row_is_real(row))
-		return rc < 0 ? rc : 0;
+	if (rc <= 0)
+		return rc;
 	rc = mailbox_peek(s->store, row, &c, err);
 	if (rc == US_ENOENT)
 		return 0; /* it went while we walked */
@@ -271,20 +279,22 @@ int quota_usage_of_messages(struct store *store, struct span root, struct quota_
 	return add_up(store, root, /* annotations */ false, out, err);
 }
 
+/* Rows decide, and the first is enough: what files a mailbox has, and whether they can be read now, is nothing to it. */
 int quota_remove_unused(struct store *store, struct span root, bool dry_run, struct us_err *err)
 {
-	struct quota_usage usage;
+	struct sum s = {.store = store, .root = root, .nested = BUF_INIT};
 	int lock, rc = store_lock_namespace(store, root, STORE_EXCLUSIVE, &lock, err);
+	bool used;
 
 	if (rc < 0)
 		return rc;
-	rc = quota_usage_of_messages(store, root, &usage, err);
-	if (rc == 0 && usage.used[STATE_NUM_FOLDERS] == 0) {
-		rc = dry_run ? 0 : remove_locked(store, root, err);
-		rc = rc < 0 ? rc : 1;
-	}
+	rc = folder_list_tree(store, root, counts, &s, err);
+	used = rc > 0;
+	if (rc == 0 && !dry_run)
+		rc = remove_locked(store, root, err);
 	store_unlock_namespace(&lock);
-	return rc;
+	buf_free(&s.nested);
+	return rc < 0 ? rc : !used;
 }
 
 /* ---- may it grow? ------------------------------------------------------------------------------- */

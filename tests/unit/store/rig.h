@@ -25,6 +25,7 @@ struct rig {
 	struct buf heard;      /* "MAILBOX user.bob\n" and so on */
 	int refuse;            /* what the observer answers; 0: well */
 	unsigned lock_wait_ms; /* 0: 2,000 */
+	bool without_p2;       /* from the next open on */
 	struct store_observer observer;
 };
 
@@ -56,7 +57,7 @@ static inline int rig_try_open(struct rig *rig, struct us_err *err)
 	} partitions[2] = {{"default", rig->spool}, {"p2", rig->spool2}};
 	struct store_config config = {.configdirectory = rig->config,
 				      .partitions = (void *)partitions,
-				      .n_partitions = 2,
+				      .n_partitions = rig->without_p2 ? 1 : 2,
 				      .defaultpartition = "default",
 				      .delete_delayed = true,
 				      .lock_wait_ms = rig->lock_wait_ms ? rig->lock_wait_ms : 2000,

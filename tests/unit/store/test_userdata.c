@@ -70,6 +70,58 @@ static void usage_is_the_sum_of_what_is_there(void **state)
 	assert_int_equal(usage(rig, "user.bob.a").used[STATE_MESSAGE], 1);
 }
 
+/* Nothing that adds up may take files that cannot be had for a mailbox that is not there. */
+static void expect_missing(struct rig *rig, int code)
+{
+	struct mailbox_row row;
+	struct quota_usage u;
+	struct counters c;
+	struct us_err err;
+	struct pool *pool = pool_new();
+
+	assert_int_equal(mailbox_row_get(rig->store, SPAN_LIT("user.bob.a"), pool, &row, NULL, NULL,
+					 &err),
+			 1);
+	assert_int_equal(mailbox_peek(rig->store, &row, &c, &err), code);
+	assert_int_equal(quota_usage(rig->store, SPAN_LIT("user.bob.a"), &u, &err), code);
+	assert_int_equal(wants(rig, "user.bob.a", 1, 0, 0, &err), code);
+	buf_clear(&rig->heard);
+	for (int dry_run = 0; dry_run < 2; dry_run++)
+		assert_int_equal(quota_remove_unused(rig->store, SPAN_LIT("user.bob.a"), dry_run,
+						     &err),
+				 0);
+	assert_int_equal(rig->heard.len, 0); /* nor announced */
+	pool_free(&pool);
+}
+
+static void files_that_are_missing_are_not_a_mailbox_that_is(void **state)
+{
+	struct folder_create on_p2 = {.partition = SPAN_LIT("p2")};
+	struct rig *rig = *state;
+	char command[300];
+	struct us_err err;
+
+	rig_create(rig, "user.bob");
+	assert_ok(folder_create(rig->store, SPAN_LIT("user.bob.a"), &on_p2, &err), &err);
+	set_quota(rig, "user.bob.a", 100, -1, -1);
+	/* Another file system, which is not mounted. */
+	snprintf(command, sizeof(command), "mv %s/u %s/away && mkdir %s/u", rig->spool2,
+		 rig->spool2, rig->spool2);
+	assert_int_equal(system(command), 0);
+	expect_missing(rig, US_ECORRUPT);
+	store_close(&rig->store);
+	rig->without_p2 = true;
+	rig_open(rig);
+	expect_missing(rig, US_ECONFIG);
+	/* It is no longer there in earnest. */
+	store_close(&rig->store);
+	rig->without_p2 = false;
+	rig_open(rig);
+	assert_ok(folder_delete(rig->store, SPAN_LIT("user.bob.a"), FOLDER_DELETE_NOW, &err), &err);
+	assert_int_equal(quota_remove_unused(rig->store, SPAN_LIT("user.bob.a"), true, &err), 1);
+	assert_int_equal(quota_remove_unused(rig->store, SPAN_LIT("user.bob.a"), false, &err), 1);
+}
+
 static void annotate(struct rig *rig, const char *name, const char *value)
 {
 	struct mailbox *m;
@@ -491,6 +543,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 	const struct CMUnitTest tests[] = {
 		T(usage_is_the_sum_of_what_is_there),
+		T(files_that_are_missing_are_not_a_mailbox_that_is),
 		T(annotations_of_mailboxes_count),
 		T(limits_are_kept_to_the_byte),
 		T(the_largest_limits_are_no_small_ones),
