@@ -101,7 +101,8 @@ int backup_look_at_pages(int dir, uint64_t most, struct us_err *err)
 	char *chunk = us_malloc(CHUNK);
 	uint64_t offset = 0;
 	ssize_t n = 1;
-	int in = -1, zeros = 0, rc = io_open(NULL, dir, BDB_FILE, O_RDONLY, 0, &in, err);
+	int in = -1, zeros = 0;
+	int rc = io_open(FP("meta.look.open"), dir, BDB_FILE, O_RDONLY, 0, &in, err);
 
 	while (rc >= 0 && n > 0 && offset / BDB_PAGE_SIZE < most) {
 		n = pread(in, chunk, CHUNK, (off_t)offset);

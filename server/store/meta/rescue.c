@@ -174,8 +174,10 @@ static int verify(struct rescue *r, struct us_err *err)
 	log_event(LOG_WARNING, "meta.verify",
 		  LF_TEXT("metadata: it failed or is smaller; all tables are read and verified"));
 	rc = bdb_recover(r->directory, r->cache_bytes, err);
-	if (rc == 0 && backup_look_at_pages(r->dir, UINT64_MAX, err) != 0)
-		rc = us_fail(err, US_ECORRUPT, "a page of the tables is damaged or lost");
+	if (rc == 0)
+		rc = backup_look_at_pages(r->dir, UINT64_MAX, err);
+	if (rc > 0)
+		rc = us_fail(err, US_ECORRUPT, "a page of the tables is lost");
 	if (rc == 0)
 		rc = bdb_verify(r->directory, err);
 	r->verified = rc == 0;
@@ -312,6 +314,14 @@ static int set_aside(struct rescue *r, char name[NAME], struct us_err *err)
 
 /* ---- making them again ----------------------------------------------------------------------------- */
 
+/* What is there now is what a rescue that was interrupted had made of the logs, or half of it: the broken ones were set aside. */
+static int begin_empty(int dir, struct us_err *err)
+{
+	int rc = io_unlink(FP("meta.rescue.unlink"), dir, BDB_FILE, err);
+
+	return rc < 0 && rc != US_ENOENT ? rc : io_fsync(FP("meta.rescue.sync_unlink"), dir, err);
+}
+
 /* Without a copy the logs are all there is of them: enough if none was ever removed. */
 static int put_back(struct rescue *r, struct us_err *err)
 {
@@ -320,7 +330,7 @@ static int put_back(struct rescue *r, struct us_err *err)
 	int rc = backup_put_back(r->dir, &copy, err);
 
 	if (rc == US_ENOENT && r->has_first_log)
-		return 0;
+		return begin_empty(r->dir, err);
 	if (rc < 0)
 		return rc == US_ENOENT ? us_fail(err, US_ECORRUPT, "there is no copy of them") : rc;
 	snprintf(log, sizeof(log), "log.%010u", copy.first_log);

@@ -592,6 +592,51 @@ static void a_rescue_may_be_interrupted(void **state)
 			}
 }
 
+/* All there is are the logs, and what the start before made of them. */
+static void a_rescue_without_a_copy_may_be_interrupted(void **state)
+{
+	static const char *const points[] = {
+		"meta.rescue.rename",      "meta.rescue.sync_dir",    "meta.rescue.unlink",
+		"meta.rescue.sync_unlink", "meta.db.create",          "meta.db.write",
+		"meta.db.fsync",           "meta.rescue.mark.unlink",
+	};
+	struct rig *rig = *state;
+
+	open_tables(rig, NULL);
+	assert_ok(write_many(rig, 3 * SLOTS), &rig->err);
+	close_tables(rig);
+	save(rig);
+	for (size_t i = 0; i < ARRAY_SIZE(points); i++)
+		for (unsigned n = 0; n < 200; n += n < 12 ? 1 : 9) {
+			restore(rig);
+			overwrite(rig, 3 * BDB_PAGE_SIZE, BDB_PAGE_SIZE, -1);
+			arm(rig, points[i], FAILPOINT_TORN, n);
+			if (!run_child(rig, merely_open)) {
+				assert_true(n > 0);
+				break;
+			}
+			/* the power goes: the page that was written last is half there */
+			expect_healed(rig);
+		}
+}
+
+/* A descriptor or a right that is lacking says nothing about the pages. */
+static void tables_that_cannot_be_looked_at_are_not_broken(void **state)
+{
+	struct rig *rig = *state;
+
+	prepare(rig);
+	for (unsigned n = 0; n < 2; n++) { /* at each start; when verified */
+		shell(rig, "touch suspect");
+		arm(rig, "meta.look.open", FAILPOINT_EIO, n);
+		assert_true(run_child(rig, merely_open));
+		assert_int_equal(count_kept(rig), 0);
+	}
+	open_tables(rig, NULL);
+	expect_all_rows(rig);
+	assert_int_equal(count_kept(rig), 0);
+}
+
 static void what_cannot_be_made_again_is_refused(void **state)
 {
 	static const char *const ways[] = {
@@ -717,6 +762,8 @@ int main(void)
 		T(a_bad_page_is_found_before_its_copy_goes),
 		T(dying_while_copying_leaves_a_copy),
 		T(a_rescue_may_be_interrupted),
+		T(a_rescue_without_a_copy_may_be_interrupted),
+		T(tables_that_cannot_be_looked_at_are_not_broken),
 		T(what_cannot_be_made_again_is_refused),
 		T(logs_are_kept_for_the_copy_and_no_longer),
 		T(dying_while_logs_are_removed_is_well),
