@@ -4,7 +4,8 @@
  * was going on: recovery, which the copy is opened with, does again all that the log says since the last checkpoint. So the
  * copy is right if the tables are copied first, the log after them, and there was no checkpoint meanwhile: the one that the
  * log ends with is then from before the first page was read. The owner tells which its last one is; if it is
- * another at the end all is done again. A page torn in a way that recovery does not cure fails its checksum when every row is read.
+ * another at the end all is done again. A page torn in a way that recovery does not cure fails its checksum when every row is read,
+ * and then too all is done again.
  */
 #include "server/admin/metacopy.h"
 
@@ -128,7 +129,10 @@ static int see_row(void *ctx, struct span key UNUSED, struct span payload UNUSED
 static int read_copy(const char *to, struct us_err *err)
 {
 	char *socket = us_asprintf("%s/none", to);
-	struct meta_config config = {.directory = to, .socket = socket, .may_own = true};
+	struct meta_config config = {.directory = to,
+				     .socket = socket,
+				     .may_own = true,
+				     .no_rescue = true};
 	struct meta *copy = NULL;
 	uint64_t rows = 0;
 	int rc = meta_open(&config, &copy, err);
@@ -169,7 +173,7 @@ int metacopy_make(struct meta *meta, const char *from, const char *to, struct us
 	struct timespec pause = {0, 200000000};
 	int rc = 0;
 
-	for (int i = 0; rc == 0 && i < MOST_TRIES; i++) {
+	for (int i = 0; (rc == 0 || rc == US_ECORRUPT) && i < MOST_TRIES; i++) {
 		if (i)
 			nanosleep(&pause, NULL);
 		rc = make_once(meta, from, to, err);

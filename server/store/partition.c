@@ -271,6 +271,15 @@ int partition_trash_mailbox(const struct partition *p, const struct storeid *id,
 	return rc == US_ENOENT ? 0 : rc;
 }
 
+static int remove_entry(int dir, const char *name, struct us_err *err)
+{
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
+		return partition_remove_tree(dir, name, err);
+	return io_unlink(FP("store.tree.unlink"), dir, name, err);
+}
+
 int partition_remove_tree(int dir, const char *name, struct us_err *err)
 {
 	struct dirent *entry;
@@ -287,7 +296,7 @@ int partition_remove_tree(int dir, const char *name, struct us_err *err)
 	}
 	while (rc == 0 && (entry = readdir(d)))
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			rc = io_unlink(FP("store.tree.unlink"), dirfd(d), entry->d_name, err);
+			rc = remove_entry(dirfd(d), entry->d_name, err);
 	closedir(d);
 	return rc < 0 ? rc : io_rmdir(FP("store.tree.rmdir"), dir, name, err);
 }

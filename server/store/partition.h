@@ -51,7 +51,7 @@ int partition_trash_mailbox(const struct partition *p, const struct storeid *id,
 			    struct us_err *err);
 /* Remove trash older than `before`; gives how many went. Failures are skipped and logged. */
 unsigned partition_sweep_trash(const struct partition *p, int64_t before);
-/* Remove a directory of files, as trash and staging are. */
+/* Remove a directory and all that is in it. Gone already is well. */
 int partition_remove_tree(int dir, const char *name, struct us_err *err);
 
 #endif

@@ -240,6 +240,32 @@ def test_copies_made_under_load_are_whole_and_have_what_was_acknowledged(bench, 
     assert copies[-1][2] > copies[0][1]
 
 
+def test_a_damaged_page_costs_a_copy_and_nothing_else(bench, metad):
+    """metad has the page in memory; who copies it sees what is on the disk, as if it had been torn while it was read."""
+    bench.do("create user.one")
+    bench.ok("ctl_cyrusdb", "-c")
+    with open(bench.root / "conf/meta/tables.db", "r+b") as tables:
+        good = os.pread(tables.fileno(), 100, 4096 + 400)
+        os.pwrite(tables.fileno(), b"x" * 100, 4096 + 400)
+        done = bench.tool("ctl_cyrusdb", "-c")
+        os.pwrite(tables.fileno(), good, 4096 + 400)
+    assert done.returncode != 0 and "the copy: " in done.stderr and "made again" not in done.stderr, done.stderr
+    assert sorted(p.name for p in (bench.root / "conf").glob("db.*")) == ["db.backup1"]
+    bench.ok("ctl_cyrusdb", "-c")
+    assert sorted(p.name for p in (bench.root / "conf").glob("db.*")) == ["db.backup1", "db.backup2"]
+
+
+def test_copies_with_directories_in_them_go_like_others(bench):
+    bench.do("create user.one")
+    for name in ("db.backup2", "db.backup.new"):
+        (bench.root / "conf" / name / "broken-1").mkdir(parents=True)
+        (bench.root / "conf" / name / "broken-1" / "tables.db").write_bytes(b"x")
+        bench.own(bench.root / "conf" / name)
+    for _ in range(2):
+        bench.ok("ctl_cyrusdb", "-c")
+    assert not list((bench.root / "conf").glob("db.*/broken-1")) and not (bench.root / "conf/db.backup.new").exists()
+
+
 def test_one_copy_at_a_time(bench):
     bench.do("create user.one")
     bench.ok("ctl_cyrusdb", "-c")

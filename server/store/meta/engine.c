@@ -61,7 +61,7 @@ static int open_tables(struct engine *e, const struct engine_config *config, str
 	int rc = bdb_refresh(e->dir, err);
 
 	if (rc == 0)
-		rc = rescue_open(e->dir, config->directory, cache, &tables, err);
+		rc = rescue_open(e->dir, config->directory, cache, config->no_rescue, &tables, err);
 	if (rc < 0)
 		return rc;
 	e->db = tables.db;

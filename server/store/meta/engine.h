@@ -25,6 +25,7 @@ struct engine_config {
 	size_t cache_bytes;    /* 0: ENGINE_CACHE_BYTES */
 	unsigned wait_ms;      /* for owner.lk, at most */
 	struct backup_policy backup;
+	bool no_rescue; /* broken tables are US_ECORRUPT, and stay as they are */
 };
 
 /* Take owner.lk and open the tables; if they are broken, rescue them (rescue.h). US_EBUSY: another process owns them. */

@@ -19,11 +19,12 @@
 /* ---- opening ----------------------------------------------------------------------------------- */
 
 /* While nobody listens and somebody else owns the tables, that may be a tool at its end or a metad at its beginning. */
-static int find_or_own(struct meta *meta, struct us_err *err)
+static int find_or_own(struct meta *meta, bool no_rescue, struct us_err *err)
 {
 	const struct timespec pause = {0, 20 * 1000000};
 	const struct engine_config tables = {.directory = meta->directory,
-					     .cache_bytes = TOOL_CACHE_BYTES};
+					     .cache_bytes = TOOL_CACHE_BYTES,
+					     .no_rescue = no_rescue};
 	int64_t deadline = wait_deadline_ms((int)meta->wait_ms);
 	int rc;
 
@@ -51,7 +52,7 @@ int meta_open(const struct meta_config *config, struct meta **out, struct us_err
 	meta->cache = rowcache_new(rows);
 	meta->looked_ms = -LOOK_MS;
 	if (config->may_own)
-		rc = find_or_own(meta, err);
+		rc = find_or_own(meta, config->no_rescue, err);
 	meta->ops = meta->engine ? &meta_local_ops : &meta_client_ops;
 	if (rc < 0)
 		meta_close(&meta);

@@ -384,8 +384,8 @@ static int rescue(struct rescue *r, struct us_err *err)
 	return 0;
 }
 
-int rescue_open(int dir, const char *directory, size_t cache_bytes, struct rescued *out,
-		struct us_err *err)
+int rescue_open(int dir, const char *directory, size_t cache_bytes, bool as_they_are,
+		struct rescued *out, struct us_err *err)
 {
 	struct rescue r = {.dir = dir, .directory = directory, .cache_bytes = cache_bytes};
 	struct us_err ignored;
@@ -397,7 +397,7 @@ int rescue_open(int dir, const char *directory, size_t cache_bytes, struct rescu
 	} else {
 		rc = open_as_usual(&r, err);
 	}
-	if (rc == US_ECORRUPT)
+	if (rc == US_ECORRUPT && !as_they_are)
 		rc = rescue(&r, err);
 	if (rc < 0) {
 		(void)bdb_close(&r.db, &ignored); /* *err tells already */

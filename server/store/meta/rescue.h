@@ -27,9 +27,10 @@ struct rescued {
 	bool verified;    /* every page was looked at, or made again */
 };
 
-/* `dir` is `directory`, which the caller owns. US_ECORRUPT: they cannot be had back, and *err says what somebody must do. */
-int rescue_open(int dir, const char *directory, size_t cache_bytes, struct rescued *out,
-		struct us_err *err);
+/* `dir` is `directory`, which the caller owns. US_ECORRUPT: they cannot be had back, and *err says what somebody must do; with
+ * `as_they_are` it says what is wrong, and nothing was set aside. */
+int rescue_open(int dir, const char *directory, size_t cache_bytes, bool as_they_are,
+		struct rescued *out, struct us_err *err);
 
 /* A call failed in a way that may be the tables' fault: the next to open them shall verify every page. */
 int rescue_suspect(int dir, struct us_err *err);
