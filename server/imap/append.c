@@ -52,6 +52,18 @@ static int take_date(struct scan *s, struct append_message *out, struct us_err *
 	return 0;
 }
 
+static int take_annotations(struct scan *s, struct pool *pool, struct append_message *out,
+			    struct us_err *err)
+{
+	int rc = annotate_values_parse(s, pool, &out->annotations, err);
+
+	if (rc < 0 && s->at == s->text.len)
+		return 0;
+	if (rc == 0 && !scan_skip(s, ' '))
+		rc = us_fail(err, US_EPROTO, "Missing required argument to Append");
+	return rc < 0 ? rc : 1;
+}
+
 int append_parse_mailbox(struct scan *s, struct pool *pool, struct span *out, struct us_err *err)
 {
 	if (scan_skip(s, ' ') && scan_end(s))
@@ -71,7 +83,9 @@ int append_parse_message(struct scan *s, struct pool *pool, struct append_messag
 		rc = take_flags(s, pool, out, err);
 	if (rc == 0 && scan_peek(s) == '"')
 		rc = take_date(s, out, err);
-	return rc;
+	if (rc == 0 && scan_skip_str(s, "ANNOTATION "))
+		return take_annotations(s, pool, out, err);
+	return rc < 0 ? rc : 1;
 }
 
 /* ---- judging ------------------------------------------------------------------------------------- */
@@ -148,7 +162,7 @@ static int begin_staged(struct imap_session *s, uint64_t size, struct us_err *er
 	return 0;
 }
 
-/* The words before the first message, from the frame so far: 1, 0 if the mailbox is still to come, or US_EPROTO. */
+/* The words before the first message, from the frame so far: 1, 0 if it is no message that comes, or US_EPROTO. */
 static int read_first_words(struct imap_session *s, struct span before, struct span *mailbox,
 			    struct us_err *err)
 {
@@ -161,7 +175,7 @@ static int read_first_words(struct imap_session *s, struct span before, struct s
 	(void)token_atom(&scan); /* APPEND */
 	rc = append_parse_mailbox(&scan, s->pool, mailbox, err);
 	if (rc > 0)
-		rc = append_parse_message(&scan, s->pool, &message, err) < 0 ? US_EPROTO : 1;
+		rc = append_parse_message(&scan, s->pool, &message, err);
 	return rc;
 }
 
@@ -176,7 +190,7 @@ static int read_more_words(struct imap_session *s, struct span before, struct us
 	(void)scan_byte(&scan);
 	if (!scan_skip(&scan, ' '))
 		return us_fail(err, US_EPROTO, "Missing required argument to Append command");
-	return append_parse_message(&scan, s->pool, &message, err) < 0 ? US_EPROTO : 1;
+	return append_parse_message(&scan, s->pool, &message, err);
 }
 
 static enum framer_verdict on_literal(struct imap_session *s, const struct framer_literal *literal,
@@ -190,7 +204,7 @@ static enum framer_verdict on_literal(struct imap_session *s, const struct frame
 	rc = s->append->n ? read_more_words(s, literal->before, err)
 			  : read_first_words(s, literal->before, &mailbox, err);
 	if (rc == 0)
-		return FRAMER_KEEP; /* the mailbox's name */
+		return FRAMER_KEEP; /* the mailbox's name, or an annotation's value */
 	if (rc < 0) {
 		(void)imap_bad(s, "%s", err->text);
 		return FRAMER_REFUSE;

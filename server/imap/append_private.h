@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "server/base/datetime.h"
+#include "server/imap/annotate.h"
 #include "server/imap/commands.h"
 #include "server/imap/target.h"
 #include "server/store/stage.h"
@@ -16,6 +17,7 @@ struct append_message {
 	size_t n_keywords;
 	bool has_date;
 	struct datetime date;
+	struct annotate_values annotations;
 };
 
 struct args_append {
@@ -27,7 +29,8 @@ struct args_append {
 /* SP mailbox SP: 1; 0 if the text ends behind the first SP, where the name of the mailbox is to come, as a literal; or
  * US_EPROTO with a text for BAD. */
 int append_parse_mailbox(struct scan *s, struct pool *pool, struct span *out, struct us_err *err);
-/* [flag-list SP] [date-time SP]: 0 or US_EPROTO. */
+/* [flag-list SP] [date-time SP] ["ANNOTATION" SP annotations SP]: 1; 0 if the text ends within the annotations, where a string is to
+ * come, as a literal that is no message; or US_EPROTO. */
 int append_parse_message(struct scan *s, struct pool *pool, struct append_message *out,
 			 struct us_err *err);
 

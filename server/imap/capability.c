@@ -52,6 +52,7 @@ static const struct {
 	{"ID", true, always},
 	{"ENABLE", true, always},
 	{"ACL", false, always},
+	{"ANNOTATE-EXPERIMENT-1", false, always},
 	{"CHILDREN", false, always},
 	{"CONDSTORE", false, always},
 	{"CREATE-SPECIAL-USE", false, always},

@@ -36,9 +36,9 @@ static int parse_words(struct parse *p, bool first, struct args_append *args,
 
 	if (rc > 0)
 		rc = append_parse_message(&p->s, p->pool, message, err);
-	else if (rc == 0)
+	if (rc == 0)
 		rc = us_fail(err, US_EPROTO, "Missing required argument to Append command");
-	return rc;
+	return rc < 0 ? rc : 0;
 }
 
 /* SP mailbox 1*(SP words "{n}" CRLF), the octets being elsewhere, and nothing behind them. */
@@ -140,7 +140,15 @@ struct added {
 	struct uidset uids, seen;
 };
 
-static int add_message(struct commit *c, const struct target *t,
+static int annotate(struct imap_session *s, struct commit *c,
+		    const struct annotate_values *annotations, uint32_t uid, struct us_err *err)
+{
+	const struct annotate_source none = {NULL, 0, SPAN_NULL};
+
+	return annotations->n ? annotate_message(s, c, &none, uid, annotations, err) : 0;
+}
+
+static int add_message(struct imap_session *s, struct commit *c, const struct target *t,
 		       const struct append_message *message, struct staged *staged,
 		       struct added *added, struct us_err *err)
 {
@@ -153,6 +161,8 @@ static int add_message(struct commit *c, const struct target *t,
 		rc = set_flags(c, t, message, &r, err);
 	if (rc == 0)
 		rc = message_append(c, staged, &r, &uid, err);
+	if (rc == 0)
+		rc = annotate(s, c, &message->annotations, uid, err);
 	if (rc < 0)
 		return rc;
 	uidset_add(&added->uids, uid, uid);
@@ -161,14 +171,14 @@ static int add_message(struct commit *c, const struct target *t,
 	return 0;
 }
 
-static int add_messages(struct target *t, const struct args_append *args, struct staged *staged,
-			struct added *added, struct us_err *err)
+static int add_messages(struct imap_session *s, struct target *t, const struct args_append *args,
+			struct staged *staged, struct added *added, struct us_err *err)
 {
 	struct commit *c = NULL;
 	int rc = commit_begin(t->mailbox, &c, err);
 
 	for (size_t i = 0; rc == 0 && i < args->n; i++)
-		rc = add_message(c, t, &args->message[i], &staged[i], added, err);
+		rc = add_message(s, c, t, &args->message[i], &staged[i], added, err);
 	if (rc < 0)
 		commit_abort(&c);
 	else
@@ -188,6 +198,26 @@ static int tell_uids(struct imap_session *s, const struct target *t, const struc
 	return rc;
 }
 
+/* May he set what he sends of annotations? Counts their bytes. US_EPERM; US_ELIMIT: a value is too long; US_EQUOTA: they are too
+ * many. */
+static int check_annotations(struct imap_session *s, const struct target *t,
+			     const struct args_append *args, uint64_t *bytes, struct us_err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < args->n; i++) {
+		const struct annotate_values *values = &args->message[i].annotations;
+
+		rc = annotate_check(s, values, t->rights | ACL_READ, err);
+		if (rc == 0 &&
+		    values->n > (size_t)conf_int(s->host->conf, CONF_annotation_count_max))
+			rc = us_fail(err, US_EQUOTA, "%zu annotations", values->n);
+		for (size_t j = 0; j < values->n; j++)
+			*bytes += values->item[j].value.len;
+	}
+	return rc;
+}
+
 /* With the target open. */
 static int append_to(struct imap_session *s, struct target *t, const struct args_append *args,
 		     struct us_err *err)
@@ -195,13 +225,19 @@ static int append_to(struct imap_session *s, struct target *t, const struct args
 	struct append *a = s->append;
 	struct quota_wanted wanted = {.messages = a->n};
 	struct added added = {UIDSET_INIT, UIDSET_INIT};
-	int rc;
+	int rc = check_annotations(s, t, args, &wanted.annotation_bytes, err);
 
+	if (rc == US_ELIMIT)
+		return imap_no(s, "[ANNOTATE TOOBIG] Annotation value is too long");
+	if (rc == US_EQUOTA)
+		return imap_no(s, "[ANNOTATE TOOMANY] Too many annotations");
+	if (rc < 0)
+		return rc;
 	for (size_t i = 0; i < a->n; i++) /* as they are now: munging may have changed them */
 		wanted.bytes += a->staged[i].size;
 	rc = quota_check(s->host->store, a->access.name, &wanted, err);
 	if (rc == 0)
-		rc = add_messages(t, args, a->staged, &added, err);
+		rc = add_messages(s, t, args, a->staged, &added, err);
 	if (rc < 0)
 		rc = target_fail(s, rc);
 	else if ((rc = target_add_seen(t, &added.seen, err)) == 0)

@@ -10,6 +10,7 @@
 #include "server/base/io.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
+#include "server/imap/annotate_change.h"
 #include "server/imap/fetch_put.h"
 #include "server/imap/flag_change.h"
 #include "server/imap/reply.h"
@@ -128,6 +129,9 @@ static int show(struct showing *f, const struct record *r, uint32_t seq, struct 
 	struct mime_cache cache;
 	struct us_err why;
 	int rc = load(f, r, &cache, &source, &why);
+
+	if (f->args->annotations)
+		source.annotations = annotate_source_of(f->s->selected, r->uid);
 
 	if (rc < 0) {
 		note_unreadable(f, r, rc, &why);

@@ -7,6 +7,7 @@
 #include "server/base/io.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
+#include "server/imap/annotate_change.h"
 #include "server/imap/reply.h"
 #include "server/imap/search_match.h"
 #include "server/imap/selected.h"
@@ -167,6 +168,7 @@ static void find(struct imap_session *s, struct search_program *program, struct 
 		if (!record_is_live(m.record))
 			continue;
 		m.flags = selected_flags(sel, m.record);
+		m.annotations = annotate_source_of(sel, m.record->uid);
 		m.recent = selected_is_recent(sel, m.record->uid);
 		rc = search_matches(program, &m, &err);
 		if (rc < 0)

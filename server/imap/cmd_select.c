@@ -24,6 +24,10 @@ static int parse_modifier(struct parse *p, struct args_select *a, struct us_err 
 		a->condstore = true;
 		return 0;
 	}
+	if (!p->s.bad && span_is_nocase(word, "ANNOTATE")) {
+		a->annotate = true;
+		return 0;
+	}
 	if (p->s.bad || !span_is_nocase(word, "QRESYNC")) {
 		if (word.len > 64)
 			word.len = 64;
@@ -150,6 +154,11 @@ static void tell_state(struct imap_session *s, struct selected *sel)
 	reply_untagged(s->out, "OK [UIDNEXT %u] Ok", sel->last_uid + 1);
 	reply_untagged(s->out, "OK [HIGHESTMODSEQ %llu] Ok", (unsigned long long)sel->told_modseq);
 	reply_untagged(s->out, "OK [MAILBOXID (%.*s)] Ok", SPAN_ARG(sel->mailbox->row.uniqueid));
+	if (sel->examined)
+		reply_untagged(s->out, "OK [ANNOTATIONS READ-ONLY] Ok");
+	else
+		reply_untagged(s->out, "OK [ANNOTATIONS %u] Ok",
+			       store_config(s->host->store)->limits.annotation_value);
 }
 
 static int open_mailbox(struct imap_session *s, const struct args_select *a, bool examine,
@@ -172,6 +181,7 @@ static int open_mailbox(struct imap_session *s, const struct args_select *a, boo
 		rc = selected_open(s, access.name, access.rights, examine, &s->selected, err);
 	if (rc < 0)
 		return rc;
+	s->selected->tells_annotations = a->annotate;
 	if (a->condstore)
 		s->enabled |= IMAP_CONDSTORE;
 	warn_of_quota(s, s->selected);

@@ -1,12 +1,14 @@
-/* cmd_store.c - STORE: change flags (RFC 3501, 6.4.6; UNCHANGEDSINCE: RFC 7162, 3.1.3).
+/* cmd_store.c - STORE: change flags (RFC 3501, 6.4.6; UNCHANGEDSINCE: RFC 7162, 3.1.3) or annotations (RFC 5257, 4.5).
  *
- *	store	 = SP sequence-set [SP "(" modifier ")"] SP ["+" / "-"] "FLAGS" [".SILENT"] SP (flag-list / flag *(SP flag))
+ *	store	 = SP sequence-set [SP "(" modifier ")"] SP what
+ *	what	 = ["+" / "-"] "FLAGS" [".SILENT"] SP (flag-list / flag *(SP flag)) / "ANNOTATION" SP annotations (annotate.h)
  *	modifier = "UNCHANGEDSINCE" SP modseq
  *
  * Whoever lacks a right to one of the flags he names changes none (as in Cyrus). Unless .SILENT, the flags of
  * every message of the set are shown, also of those that had them already, as if fetched.
  */
 #include "server/base/mem.h"
+#include "server/imap/annotate_change.h"
 #include "server/imap/flag_change.h"
 #include "server/imap/session.h"
 #include "server/imap/token.h"
@@ -14,7 +16,9 @@
 struct args_store {
 	struct token_set set;
 	bool silent;
-	struct flag_change change;
+	struct flag_change change; /* of flags, with the condition for both */
+	bool annotates;
+	struct annotate_values annotations;
 };
 
 /* ---- arguments ----------------------------------------------------------------------------------- */
@@ -104,6 +108,17 @@ static int sort_flags(struct parse *p, const struct token_list *flags, struct fl
 	return 0;
 }
 
+static int parse_annotations(struct parse *p, struct args_store *args, struct us_err *err)
+{
+	int rc;
+
+	args->annotates = true;
+	if (!scan_skip(&p->s, ' '))
+		return parse_missing(p, err);
+	rc = annotate_values_parse(&p->s, p->pool, &args->annotations, err);
+	return rc < 0 ? rc : parse_end(p, err);
+}
+
 int parse_store(struct parse *p, void **out, struct us_err *err)
 {
 	struct args_store *args = pool_alloc(p->pool, sizeof(*args));
@@ -116,6 +131,12 @@ int parse_store(struct parse *p, void **out, struct us_err *err)
 	if (!scan_skip(&p->s, ' '))
 		return parse_missing(p, err);
 	rc = parse_modifiers(p, args, err);
+	if (rc == 0 && token_is_word(&p->s, "ANNOTATION")) {
+		rc = parse_annotations(p, args, err);
+		if (rc == 0)
+			*out = args;
+		return rc;
+	}
 	if (rc == 0)
 		rc = parse_how(p, args, err);
 	if (rc == 0 && !scan_skip(&p->s, ' '))
@@ -197,19 +218,51 @@ static int store(struct imap_session *s, const struct args_store *args, struct u
 	return rc == US_ELIMIT ? imap_no(s, "[LIMIT] Too many user flags in mailbox") : rc;
 }
 
+static int store_annotations(struct imap_session *s, const struct args_store *args,
+			     struct uidset *uids, struct us_err *err)
+{
+	const struct annotate_change change = {args->annotations, args->change.conditional,
+					       args->change.unchanged_since};
+	struct uidset changed = UIDSET_INIT, modified = UIDSET_INIT;
+	int rc = annotate_change_run(s->selected, uids, &change, &changed, &modified, err);
+
+	if (rc == 0 && s->enabled & IMAP_CONDSTORE)
+		show_flags(s, &changed); /* with their MODSEQs */
+	if (rc == 0 && !uidset_is_empty(&modified))
+		rc = tell_modified(s, &modified);
+	uidset_free(&changed);
+	uidset_free(&modified);
+	return rc == US_ELIMIT ? imap_no(s, "[ANNOTATE TOOMANY] Too many annotations") : rc;
+}
+
+static int check_rights(struct imap_session *s, const struct args_store *args, struct us_err *err)
+{
+	const struct selected *sel = s->selected;
+
+	if (args->annotates)
+		return sel->examined ? us_fail(err, US_EPERM, "it was opened read-only")
+				     : annotate_check(s, &args->annotations, sel->rights, err);
+	if (sel->read_only || !flag_change_allowed(&args->change, sel->rights))
+		return us_fail(err, US_EPERM, "no right to change these flags");
+	return 0;
+}
+
 int run_store(struct imap_session *s, const void *arg, struct us_err *err)
 {
 	const struct args_store *args = arg;
 	struct uidset uids = UIDSET_INIT;
-	int rc = 0;
+	int rc = check_rights(s, args, err);
 
-	if (s->selected->read_only || !flag_change_allowed(&args->change, s->selected->rights))
-		return us_fail(err, US_EPERM, "no right to change these flags");
+	if (rc == US_ELIMIT)
+		return imap_no(s, "[ANNOTATE TOOBIG] Annotation value is too long");
+	if (rc < 0)
+		return rc;
 	if (args->change.conditional)
 		imap_enable_condstore(s, "UNCHANGEDSINCE");
 	/* Numbers of no message are not an error, as in Cyrus. */
 	if (selected_resolve(s->selected, &args->set, s->uid_form, &uids, NULL) == 0)
-		rc = store(s, args, &uids, err);
+		rc = args->annotates ? store_annotations(s, args, &uids, err)
+				     : store(s, args, &uids, err);
 	uidset_free(&uids);
 	return rc;
 }

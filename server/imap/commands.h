@@ -144,7 +144,7 @@ COMMAND_HANDLER(idle);
 
 struct args_select {
 	struct span mailbox;
-	bool condstore, has_resync;
+	bool annotate, condstore, has_resync;
 	struct resync_args resync;
 };
 COMMAND_PARSER(select);

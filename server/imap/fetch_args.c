@@ -235,6 +235,18 @@ static int bad_item(const struct parse *p, struct span word, struct us_err *err)
 		       SPAN_ARG(word));
 }
 
+static int parse_annotations(struct gathered *g, struct us_err *err)
+{
+	struct annotate_query *query = pool_alloc(g->p->pool, sizeof(*query));
+	int rc = annotate_query_parse(&g->p->s, g->p->pool, query, err);
+
+	if (rc == 0 && g->args->annotations)
+		return us_fail(err, US_EPROTO, "ANNOTATION twice in one %s", g->p->command->shown);
+	if (rc == 0)
+		g->args->annotations = query;
+	return rc;
+}
+
 static int parse_item(struct gathered *g, bool in_list, struct us_err *err)
 {
 	struct span word = scan_while(&g->p->s, is_spec_char);
@@ -244,6 +256,8 @@ static int parse_item(struct gathered *g, bool in_list, struct us_err *err)
 		g->args->sees |= body;
 		return parse_section(g, err);
 	}
+	if (span_is_nocase(word, "ANNOTATION"))
+		return parse_annotations(g, err);
 	if (add_plain(g->args, word) || add_old_section(g, word) ||
 	    (!in_list && add_macro(g->args, word)))
 		return 0;

@@ -3,7 +3,7 @@
  *	fetch	  = SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")")
  *		    [SP "(" modifier *(SP modifier) ")"]
  *	fetch-att = "ENVELOPE" / "FLAGS" / "INTERNALDATE" / "RFC822" [".HEADER" / ".SIZE" / ".TEXT"] / "UID" /
- *		    "BODY" ["STRUCTURE"] / "BODY" [".PEEK"] "[" [section] "]" ["<" number "." nz-number ">"] /
+ *		    "ANNOTATION" SP annotation (annotate.h) / "BODY" ["STRUCTURE"] / "BODY" [".PEEK"] "[" [section] "]" ["<" number "." nz-number ">"] /
  *		    "MODSEQ" (RFC 7162) / "EMAILID" / "THREADID" (RFC 8474) / "SAVEDATE" (RFC 8514) /
  *		    "DIGEST.SHA1" (of a Cyrus: the message's, in hex)
  *	modifier  = "CHANGEDSINCE" SP modseq / "VANISHED" (RFC 7162; the second with the first, in the UID form)
@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "server/base/span.h"
+#include "server/imap/annotate.h"
 #include "server/imap/token.h"
 #include "server/store/mime/section.h"
 
@@ -65,8 +66,9 @@ struct fetch_args {
 	unsigned items; /* enum fetch_item */
 	const struct fetch_section *section;
 	size_t n_sections;
-	bool sees;         /* something here makes a message \Seen */
-	bool only_changed; /* since this modseq */
+	const struct annotate_query *annotations; /* NULL: none */
+	bool sees;                                /* something here makes a message \Seen */
+	bool only_changed;                        /* since this modseq */
 	bool vanished;
 	uint64_t changed_since;
 };

@@ -325,6 +325,10 @@ int fetch_put(struct stream *out, const struct fetch_args *args, const struct fe
 		separate(out, &separator);
 		put_item(out, item, source);
 	}
+	if (args->annotations) {
+		separate(out, &separator);
+		annotate_put(out, args->annotations, &source->annotations);
+	}
 	for (size_t i = 0; i < args->n_sections && rc == 0; i++) {
 		separate(out, &separator);
 		rc = put_section(out, &args->section[i], source, err);

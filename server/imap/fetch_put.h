@@ -21,6 +21,7 @@ struct fetch_source {
 	const struct record *record;
 	const struct mime_cache *cache; /* where fetch_needs_cache() */
 	int fd;                         /* of the message, where fetch_needs_file() */
+	struct annotate_source annotations;
 };
 
 bool fetch_needs_cache(const struct fetch_args *args);

@@ -2,12 +2,23 @@
 #include "server/imap/search_args.h"
 
 #include "server/base/mem.h"
+#include "server/imap/annotate.h"
 #include "server/imap/commands.h"
 #include "server/store/state.h"
 
 #define DAY 86400
 
-enum argument { NOTHING, STRING, FIELD_AND_STRING, KEYWORD, NUMBER, DATE, UID_SET, MODSEQ };
+enum argument {
+	NOTHING,
+	STRING,
+	FIELD_AND_STRING,
+	KEYWORD,
+	NUMBER,
+	DATE,
+	UID_SET,
+	MODSEQ,
+	ANNOTATION
+};
 /* What a number or a day says about a range. */
 enum relation { NO_RANGE, BELOW, EXACTLY, FROM_ON, ABOVE };
 
@@ -21,6 +32,7 @@ static const struct {
 	const char *field;
 } known_keys[] = {
 	{"ALL", NOTHING, SEARCH_ALL, false, 0, NO_RANGE, NULL},
+	{"ANNOTATION", ANNOTATION, SEARCH_ANNOTATION, false, 0, NO_RANGE, NULL},
 	{"ANSWERED", NOTHING, SEARCH_FLAG, false, FLAG_ANSWERED, NO_RANGE, NULL},
 	{"BCC", STRING, SEARCH_FIELD, false, 0, NO_RANGE, "Bcc"},
 	{"BEFORE", DATE, SEARCH_RECEIVED, false, 0, BELOW, NULL},
@@ -184,6 +196,24 @@ static struct search_node *take_set(struct search_parse *sp, struct search_node 
 	return sp->p->s.bad ? refuse(sp, "Invalid sequence in Search command") : node;
 }
 
+/* entry-match SP att-match SP string (RFC 5257, 4.7): only of values. */
+static struct search_node *take_annotation(struct search_parse *sp, struct search_node *node)
+{
+	struct scan *s = &sp->p->s;
+	struct span att;
+
+	node->name = annotate_small(sp->p->pool, token_list_mailbox(s, sp->p->pool));
+	token_space(s);
+	att = token_atom(s);
+	node->flag = span_is_nocase(att, "value.priv")     ? ANNOTATE_VALUE_PRIVATE
+		     : span_is_nocase(att, "value.shared") ? ANNOTATE_VALUE_SHARED
+		     : span_is_nocase(att, "value") ? ANNOTATE_VALUE_PRIVATE | ANNOTATE_VALUE_SHARED
+						    : 0;
+	token_space(s);
+	node->string = token_astring(s, sp->p->pool);
+	return s->bad || !node->flag ? refuse(sp, "Invalid Search criteria") : node;
+}
+
 static struct search_node *take_known(struct search_parse *sp, size_t i, struct span word)
 {
 	struct search_node *node = new_node(sp, known_keys[i].key);
@@ -208,6 +238,8 @@ static struct search_node *take_known(struct search_parse *sp, size_t i, struct 
 		return take_set(sp, node);
 	case MODSEQ:
 		return take_modseq(sp, node);
+	case ANNOTATION:
+		return take_annotation(sp, node);
 	case NOTHING:
 		break;
 	}

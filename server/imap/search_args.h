@@ -37,6 +37,7 @@ enum search_key {
 	SEARCH_MODSEQ,   /* within range (RFC 7162) */
 	SEARCH_EMAILID,  /* string (RFC 8474) */
 	SEARCH_THREADID, /* string */
+	SEARCH_ANNOTATION, /* those whose entry fits `name`, of the kinds `flag` (annotate.h), contain `string` (RFC 5257) */
 };
 
 struct search_node {

@@ -393,6 +393,9 @@ static int match_key(struct search_program *p, const struct node *node, struct l
 		return match_saved(node->args, m->record);
 	case SEARCH_MODSEQ:
 		return m->record->modseq >= (uint64_t)node->args->range.from;
+	case SEARCH_ANNOTATION:
+		return annotate_contains(&m->annotations, node->args->name, node->args->flag,
+					 node->args->string);
 	case SEARCH_EMAILID:
 	case SEARCH_THREADID:
 		return match_objectid(node->args, m->record);

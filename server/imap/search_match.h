@@ -18,6 +18,7 @@
 
 #include "server/base/err.h"
 #include "server/base/pool.h"
+#include "server/imap/annotate.h"
 #include "server/imap/search_args.h"
 #include "server/imap/uidset.h"
 #include "server/store/mime/cache.h"
@@ -45,6 +46,7 @@ struct search_message {
 	const struct record *record;
 	uint32_t flags; /* as this user sees them */
 	bool recent;
+	struct annotate_source annotations;
 	int (*load_cache)(void *ctx, const struct record *r, struct mime_cache *out,
 			  struct us_err *err);
 	int (*load_bytes)(void *ctx, const struct record *r, struct span *out, struct us_err *err);

@@ -1,4 +1,5 @@
 /* selected.c - see selected.h: opening, numbers, flags. News are selected_news.c's. */
+#include "server/imap/annotate_change.h"
 #include "server/imap/selected.h"
 
 #include <stdlib.h>
@@ -432,6 +433,11 @@ void selected_put_change(struct selected *sel, struct stream *out, uint32_t seq,
 		stream_write_str(out, " MODSEQ (");
 		reply_number(out, r->modseq);
 		stream_write_str(out, ")");
+	}
+	if (sel->tells_annotations) {
+		const struct annotate_source source = annotate_source_of(sel, r->uid);
+
+		annotate_put_changed(out, &source, r->modseq - 1);
 	}
 	stream_write_str(out, ")\r\n");
 }

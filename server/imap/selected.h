@@ -50,7 +50,8 @@ struct selected {
 	bool read_only;   /* EXAMINE, no rights to write, or a read-only server */
 	bool examined;    /* it was opened read-only: more rights do not change that */
 	bool own_seen;    /* \Seen is in the record: owner, or sharedseen */
-	bool was_deleted; /* opened by its name below DELETED */
+	bool tells_annotations; /* SELECT (ANNOTATE): changes of them are told */
+	bool was_deleted;       /* opened by its name below DELETED */
 	uint32_t rights;
 	uint64_t row_version; /* that the rights were read from */
 

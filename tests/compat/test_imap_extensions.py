@@ -376,3 +376,135 @@ def test_a_cyrus_takes_the_annotations(server, cyrus_peer):
         assert sorted(said[1::2]) == [b"bob's", b"ours"]
     with peer.admin() as c:
         assert sorted(c.ok(f'GETMETADATA "" {both}').one("METADATA").values[1][1::2]) == [b"admin's", b"the server's"]
+
+ANNOTATE = r"""
+SELECT INBOX
+FETCH 1:* (ANNOTATION (/comment value))
+FETCH 1:* (UID ANNOTATION (/comment (value.priv value.shared)))
+FETCH 1 ANNOTATION (/comment value.shared)
+FETCH 1 (ANNOTATION ((/comment /altsubject) (value size)))
+FETCH 1 (ANNOTATION (/% value))
+FETCH 1 (ANNOTATION (/comment size))
+FETCH 1 (ANNOTATION (/comment foo))
+FETCH 1 (ANNOTATION)
+FETCH 1 (ANNOTATION (/comment))
+FETCH 1 (ANNOTATION ())
+FETCH 1 (ANNOTATION (/nosuch value))
+STORE 1 ANNOTATION (/comment (value.shared "s1"))
+STORE 1 ANNOTATION (/comment (value.priv "p2" value.shared "s2") /altsubject (value.priv "alt"))
+FETCH 1:* (ANNOTATION (/* value))
+FETCH 1:* (ANNOTATION (/% (value size)))
+FETCH 1 (ANNOTATION ((/comment /altsubject) (value.priv size.priv)))
+STORE 1 ANNOTATION (/comment (value.priv NIL))
+FETCH 1 (ANNOTATION (/comment value))
+STORE 1 ANNOTATION (/undef (value.priv "x"))
+STORE 1 ANNOTATION (/vendor/foo/bar (value.shared "x"))
+STORE 1 ANNOTATION (/comment (value "x"))
+STORE 1 ANNOTATION (/comment (size.priv "x"))
+STORE 1 ANNOTATION (/flags/seen (value.shared "1"))
+STORE 1 ANNOTATION (comment (value.shared "1"))
+STORE 1 ANNOTATION (/comment "x")
+STORE 1 ANNOTATION ()
+STORE 1 ANNOTATION
+STORE 1:2 +ANNOTATION (/comment (value.shared "1"))
+STORE 9 ANNOTATION (/comment (value.shared "1"))
+UID STORE 1:99 ANNOTATION (/comment (value.shared "both"))
+UID STORE 1 ANNOTATION (/comment (value.shared "lit"))
+FETCH 1:* (FLAGS ANNOTATION (/* value))
+STORE 1 ANNOTATION (/vendor/cmu/cyrus-imapd/thrid (value.shared "1"))
+STORE 1 ANNOTATION (/vendor/cmu/cyrus-imapd/nosuch (value.shared "1"))
+STORE 1 FLAGS.SILENT ANNOTATION (/comment (value.shared "1"))
+SEARCH ANNOTATION /comment value "both"
+SEARCH ANNOTATION /comment value.shared "both"
+SEARCH ANNOTATION /comment value.priv "both"
+SEARCH ANNOTATION /comment value.shared NIL
+SEARCH ANNOTATION /* value "t"
+SEARCH ANNOTATION /% value "t"
+SEARCH ANNOTATION /comment size "x"
+SEARCH ANNOTATION /comment
+SEARCH NOT ANNOTATION /comment value "both"
+CREATE foo
+COPY 1 foo
+SELECT INBOX (ANNOTATE)
+SELECT INBOX (FOO)
+SELECT foo
+FETCH 1 (ANNOTATION ((/comment /undef /vendor/foo/bar /altsubject) value))
+SETACL INBOX bob lr
+LOGOUT
+"""
+
+ANNOTATE_OTHER = r"""
+SELECT "Other Users/alice"
+FETCH 1:2 (ANNOTATION ((/comment /altsubject) value))
+STORE 1 ANNOTATION (/comment (value.shared "bob's"))
+STORE 1 ANNOTATION (/comment (value.priv "bob's"))
+FETCH 1:2 (ANNOTATION ((/comment /altsubject) value))
+LOGOUT
+"""
+
+ANNOTATE_DIFFERENT = {
+    ("alice", "FETCH 1 (ANNOTATION (/comment foo))"): (
+        "it is no attribute", ["* 1 FETCH (ANNOTATION ())", "a OK Completed (time)"], ["a BAD"]),
+    **{("alice", f"STORE 1 ANNOTATION (/comment ({what} \"x\"))"): (
+        "nor is this one that can be set", ["a NO Permission denied"], ["a BAD"]) for what in ("value", "size.priv")},
+    ("alice", 'STORE 1 ANNOTATION (comment (value.shared "1"))'): (
+        "entries begin with a slash (RFC 5257, 3.1)", ["a OK Completed"], ["a BAD"]),
+    ("alice", 'STORE 1 ANNOTATION (/vendor/cmu/cyrus-imapd/thrid (value.shared "1"))'): (
+        "it is the server's, and compared by replication", ["a OK Completed"], ["a NO Permission denied"]),
+}
+
+
+def as_annotations(command, lines):
+    """Entries and attributes in one order; of what a pattern found only what has a value, and none of a Cyrus's own, which we keep
+    elsewhere. A Cyrus tells the flags after a STORE that changes none."""
+    told = []
+    for line in lines:
+        if command.startswith(("STORE", "UID STORE")) and " FETCH (FLAGS " in line:
+            continue
+        if match := re.match(r"(.* FETCH \(.*)ANNOTATION \((.*)\)\)$", line):
+            entries = []
+            for entry, values in re.findall(r"(/\S+) \(([^)]*)\)", match[2]):
+                pairs = re.findall(r'([\w.]+) (NIL|"[^"]*")', values)
+                if "*" in command or "%" in command:
+                    pairs = [p for p in pairs if p[1] not in ("NIL", '"0"')]
+                if pairs and "/cmu/" not in entry:
+                    entries.append((entry, *sorted(pairs)))
+            line = f"{match[1]}{sorted(entries)}" if entries else f"{match[1]}ANNOTATION ())"
+        told.append("a BAD" if line.startswith("a BAD") else re.sub(r" in [\d.]+ secs|(?<=COPYUID )\d+", "", line))
+    return told
+
+
+@pytest.mark.limit(240)
+def test_annotations_of_messages(pair):
+    for one in pair:
+        with one.imap("alice") as c:
+            for number in range(3):
+                c.append("INBOX", b"From: a@b\r\nSubject: %d\r\n\r\nhi\r\n" % number, [], 1769940000)
+    hold(*pair, [("alice", ANNOTATE), ("bob", ANNOTATE_OTHER)], ANNOTATE_DIFFERENT, as_annotations)
+
+
+def test_a_cyrus_takes_the_annotations_of_messages(server, cyrus_peer):
+    peer = cyrus_peer()
+    us = server(name="us", services={"lmtp": None, "lmtpunix": None})
+    us.replicate_to(peer)
+    us.restart()
+    us.make_user("alice", "bob")
+    with us.imap("alice") as c:
+        for number in range(3):
+            c.append("INBOX", b"From: a@b\r\nSubject: %d\r\n\r\nhi\r\n" % number)
+        c.ok("SETACL INBOX bob lrn")
+        c.select("INBOX")
+        c.ok('STORE 1:2 ANNOTATION (/comment (value.priv "mine" value.shared "ours"))')
+        with us.imap("bob") as d:
+            d.select("Other Users/alice")
+            d.ok('STORE 1 ANNOTATION (/comment (value.priv "bob\'s"))')
+        us.sync_client("-R", "-1")
+        assert compare(read_store(us.endpoint()), read_store(peer.endpoint())) == []
+        c.ok('STORE 1 ANNOTATION (/comment (value.priv NIL value.shared "other") /x/y (value.priv', Literal(b"z" * 3000), ")", ")")
+    us.sync_client("-R", "-1")
+    assert compare(read_store(us.endpoint()), read_store(peer.endpoint())) == []
+    peer.add_users("alice", "bob")
+    with peer.imap("alice") as c:
+        c.select("INBOX")
+        raw = [r.raw for r in c.ok("FETCH 1:3 ANNOTATION (/comment (value.priv value.shared))").untagged]
+        assert [b'"other"' in raw[0], b'"ours"' in raw[1] and b'"mine"' in raw[1], raw[2].count(b"NIL")] == [True, True, 2]

@@ -153,6 +153,8 @@ static bool key_matches(const struct plain *p, const struct search_node *node)
 		return span_is(node->string, "M000000000000000000000000");
 	case SEARCH_THREADID:
 		return span_is(node->string, "T0000000000000005");
+	case SEARCH_ANNOTATION:
+		return false; /* none of these has any */
 	case SEARCH_FIELD:
 	case SEARCH_BODY:
 	case SEARCH_TEXT:
@@ -190,8 +192,12 @@ static void compare(const struct search_args *args, struct mail *m, struct mime_
 	struct flag_names names = {0};
 	struct search_context context = {&names, resolve, NULL};
 	struct plain plain = {m, &names, text, args->charset};
-	struct search_message message = {&m->record, m->flags,   m->recent,
-					 load_cache, load_bytes, m};
+	struct search_message message = {.record = &m->record,
+					 .flags = m->flags,
+					 .recent = m->recent,
+					 .load_cache = load_cache,
+					 .load_bytes = load_bytes,
+					 .ctx = m};
 	struct search_program *program;
 	int rc;
 

@@ -45,7 +45,7 @@ UNREACHABLE = {
               "meta.refresh.sync_dir", "meta.refresh.unlink", "meta.refresh.sync_end"),
     **because("master has made that directory for its own socket", "meta.socket.mkdir"),
     **because("whoever opens a channel has made that directory, at channels.mkdir", "synclog.mkdir"),
-    **because("annotations of messages come from a replicating Cyrus only; " + IN_PROCESS,
+    **because("annotations of messages, which none of these operations sets; " + IN_PROCESS,
               "store.annots.create", "store.annots.write", "store.annots.sync"),
     **because("partitions on different file systems; " + IN_PROCESS,
               "store.commit.create_copy", "store.commit.write_copy", "store.commit.sync_copy"),

@@ -77,6 +77,41 @@ static void arguments_are_judged(void **state UNUSED)
 		{"STORE 1 FLAGS (a", "Invalid flag name in Store command"},
 		{"STORE 1 FLAGS a  b", "Invalid flag name in Store command"},
 		{"STORE 1 FLAGS (a) x", "Unexpected extra arguments to Store"},
+		{"STORE 1 ANNOTATION (/comment (value.priv \"x\" value.shared NIL) /a/b "
+		 "(value.priv {1}\r\ny))",
+		 NULL},
+		{"STORE 1 (UNCHANGEDSINCE 12) annotation (/comment (VALUE.PRIV \"x\"))", NULL},
+		{"STORE 1 ANNOTATION", "Missing required argument to Store"},
+		{"STORE 1 ANNOTATION x", "Missing annotation entry"},
+		{"STORE 1 ANNOTATION ()", "Missing annotation entry"},
+		{"STORE 1 ANNOTATION (/a)", "Missing annotation attribute-values list"},
+		{"STORE 1 ANNOTATION (/a \"x\")", "Missing annotation attribute-values list"},
+		{"STORE 1 ANNOTATION (a (value.priv \"x\"))", "Invalid annotation entry"},
+		{"STORE 1 ANNOTATION (/ (value.priv \"x\"))", "Invalid annotation entry"},
+		{"STORE 1 ANNOTATION (/a//b (value.priv \"x\"))", "Invalid annotation entry"},
+		{"STORE 1 ANNOTATION (\"/a*\" (value.priv \"x\"))", "Invalid annotation entry"},
+		{"STORE 1 ANNOTATION (/a (value \"x\"))", "Invalid annotation attribute"},
+		{"STORE 1 ANNOTATION (/a (value.priv))", "Missing annotation value"},
+		{"STORE 1 ANNOTATION (/a (value.priv x))", "Missing annotation value"},
+		{"STORE 1 ANNOTATION (/a (value.priv \"x\")", "Missing annotation entry"},
+		{"STORE 1 ANNOTATION (/a (value.priv \"x\")) y",
+		 "Unexpected extra arguments to Store"},
+		{"STORE 1 +ANNOTATION (/a (value.priv \"x\"))", "Invalid Store attribute"},
+		{"STORE 1 FLAGS.SILENT ANNOTATION (/a (value.priv \"x\"))",
+		 "Invalid flag name in Store command"},
+		{"FETCH 1 ANNOTATION (/comment value)", NULL},
+		{"FETCH 1 (UID ANNOTATION ((/a* /%/b) (value size.priv SIZE.SHARED)) FLAGS)", NULL},
+		{"FETCH 1 ANNOTATION", "invalid Annotation"},
+		{"FETCH 1 (ANNOTATION ())", "Missing annotation entry"},
+		{"FETCH 1 (ANNOTATION (/a))", "Missing annotation attribute(s)"},
+		{"FETCH 1 (ANNOTATION (/a ()))", "Missing annotation attribute(s)"},
+		{"FETCH 1 (ANNOTATION (/a foo))", "Invalid annotation attribute"},
+		{"FETCH 1 (ANNOTATION (/a value) ANNOTATION (/b value))",
+		 "ANNOTATION twice in one Fetch"},
+		{"SEARCH ANNOTATION /a* value.priv \"x\"", NULL},
+		{"SEARCH NOT (ANNOTATION /a value x SEEN)", NULL},
+		{"SEARCH ANNOTATION /a size x", "Invalid Search criteria"},
+		{"SEARCH ANNOTATION /a value", "Invalid Search criteria"},
 		{"COPY 1:2,7 INBOX", NULL},
 		{"COPY * {1+}\r\na", NULL},
 		{"COPY", "Missing required argument to Copy"},
@@ -155,7 +190,7 @@ static void the_words_of_append_are_taken(void **state UNUSED)
 	struct us_err err;
 
 	assert_int_equal(append_parse_mailbox(&s, pool, &mailbox, &err), 1);
-	assert_int_equal(append_parse_message(&s, pool, &message, &err), 0);
+	assert_int_equal(append_parse_message(&s, pool, &message, &err), 1);
 	assert_true(scan_ok_at_end(&s));
 	assert_span(mailbox, "INBOX");
 	assert_int_equal(message.system, FLAG_FLAGGED | FLAG_SEEN);
@@ -163,6 +198,28 @@ static void the_words_of_append_are_taken(void **state UNUSED)
 	assert_span(message.keyword[1], "y");
 	assert_true(message.has_date);
 	assert_int_equal(message.date.time, 1795392123);
+	pool_free(&pool);
+}
+
+static void annotations_stand_before_the_message(void **state UNUSED)
+{
+	struct pool *pool = pool_new();
+	struct scan s =
+		scan_init(SPAN_LIT("(x) ANNOTATION (/A (value.priv \"b\" value.shared NIL)) "));
+	struct append_message message;
+	struct us_err err;
+
+	assert_int_equal(append_parse_message(&s, pool, &message, &err), 1);
+	assert_true(scan_ok_at_end(&s));
+	assert_int_equal(message.annotations.n, 2);
+	assert_span(message.annotations.item[0].entry, "/a");
+	assert_span(message.annotations.item[0].value, "b");
+	assert_true(message.annotations.item[1].shared && !message.annotations.item[1].value.ptr);
+	/* A value may be still to come, as a literal that is no message. */
+	s = scan_init(SPAN_LIT("ANNOTATION (/a (value.priv "));
+	assert_int_equal(append_parse_message(&s, pool, &message, &err), 0);
+	s = scan_init(SPAN_LIT("ANNOTATION (/a (foo "));
+	assert_int_equal(append_parse_message(&s, pool, &message, &err), US_EPROTO);
 	pool_free(&pool);
 }
 
@@ -236,6 +293,7 @@ int main(void)
 		cmocka_unit_test(a_message_is_appended_behind_its_words),
 		cmocka_unit_test(the_words_of_append_are_taken),
 		cmocka_unit_test(the_name_may_be_still_to_come),
+		cmocka_unit_test(annotations_stand_before_the_message),
 		cmocka_unit_test(several_messages_are_read),
 	};
 

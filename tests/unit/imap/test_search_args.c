@@ -52,9 +52,9 @@ static const char *flag_name(uint32_t flag)
 static void put_tree(struct buf *out, const struct search_node *node)
 {
 	static const char *const names[] = {
-		"all",   "",     "recent", "keyword ", "#",        "uid ",
-		"size ", "day ", "sent ",  "",         "body ",    "text ",
-		"and",   "or",   "saved ", "modseq ",  "emailid ", "threadid ",
+		"all",    "",        "recent",   "keyword ",  "#",           "uid ", "size ",
+		"day ",   "sent ",   "",         "body ",     "text ",       "and",  "or",
+		"saved ", "modseq ", "emailid ", "threadid ", "annotation ",
 	};
 
 	buf_printf(out, "%s%s", node->inverse ? "!" : "", names[node->key]);

@@ -134,8 +134,12 @@ static char *found(struct box *box, const char *criteria)
 	if (rc < 0)
 		buf_printf(&out, "%d", rc);
 	for (size_t i = 0; rc >= 0 && i < N; i++) {
-		struct search_message m = {&box->record[i], mails[i].flags, mails[i].recent,
-					   load_cache,      load_bytes,     box};
+		struct search_message m = {.record = &box->record[i],
+					   .flags = mails[i].flags,
+					   .recent = mails[i].recent,
+					   .load_cache = load_cache,
+					   .load_bytes = load_bytes,
+					   .ctx = box};
 		rc = search_matches(program, &m, &err);
 		if (rc > 0)
 			buf_printf(&out, "%s%zu", out.len ? " " : "", i + 1);
