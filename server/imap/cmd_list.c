@@ -296,7 +296,7 @@ static void query_begin(struct query *q, struct imap_session *s, const char *wor
 	listing_begin(&q->listing, s->out, &options);
 }
 
-/* *rc becomes that of what was noted, if nothing else went wrong. */
+/* What was noted came first, and is why reading ended. */
 static int query_end(struct query *q, int rc, struct us_err *err)
 {
 	unsigned n = q->listing.n_seen;
@@ -306,7 +306,7 @@ static int query_end(struct query *q, int rc, struct us_err *err)
 	buf_free(&q->domain);
 	buf_free(&q->own);
 	buf_free(&q->external);
-	if (rc == 0 && q->rc < 0) {
+	if (q->rc < 0) {
 		rc = q->rc;
 		*err = q->err;
 	}
@@ -337,7 +337,7 @@ static int take_row(void *ctx, struct span name, const struct mailbox_row *row,
 	    !(host_rights(q->s->host, q->s->identity, name, row->acl) & ACL_LOOKUP))
 		return 0;
 	show(q, name, row);
-	return q->rc < 0 ? 1 : q->first_is_enough;
+	return q->rc < 0 ? q->rc : q->first_is_enough;
 }
 
 /* What every name that fits a pattern begins with. */

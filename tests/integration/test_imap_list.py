@@ -1,4 +1,5 @@
 """LIST-EXTENDED and what goes with it: selections, returned figures and rights, special uses."""
+from pathlib import Path
 
 MESSAGE = b"From: a@b\r\nSubject: x\r\n\r\nhello\r\n"
 
@@ -89,6 +90,17 @@ def test_patterns_and_what_is_returned(make):
     with s.admin() as c:    # he may look it up, but not read it
         assert lines(c, 'LIST "" user/alice RETURN (STATUS (MESSAGES) MYRIGHTS)') == \
             ['LIST (\\HasChildren) "/" user/alice', "MYRIGHTS user/alice la"]
+
+
+def test_a_damaged_mailbox_does_not_cut_the_list_short(make):
+    s = make()
+    with s.imap("alice") as c:
+        for name in "abcd":
+            c.ok("CREATE", name)
+        (Path(s.tool("mbpath", "user/alice/b").stdout.rstrip("\n")) / "mbox.idx").write_bytes(b"\0" * 4096)
+        s.expect("index")
+        reply = c.command('LIST "" "*" RETURN (STATUS (MESSAGES))')
+        assert (reply.status, reply.code) == ("NO", ["CORRUPTION"])
 
 
 # ---- special uses -----------------------------------------------------------------------------------------------
