@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/imap/access.h"
 #include "server/imap/listing.h"
@@ -207,8 +208,19 @@ static void put_rights(struct query *q, const struct access *access, struct span
 	buf_free(&text);
 }
 
-/* Behind the line of a mailbox. Its figures are for those who may read it, and of one that has gone meanwhile there are none
- * (RFC 5819, 2). */
+/* For those who may read it; what cannot be had is left out (RFC 5819, 2). */
+static void put_status(struct query *q, const struct access *access, struct span shown)
+{
+	struct us_err err = US_ERR_INIT;
+	int rc = access->rights & ACL_READ ? status_put(q->s, access, shown, q->args->status, &err)
+					   : 0;
+
+	if (rc < 0 && rc != US_ENOENT)
+		log_event(LOG_ERR, "imap.status.failed", LF_SPAN("mailbox", access->name),
+			  LF_ERR(&err));
+}
+
+/* Behind the line of a mailbox; of one that has gone meanwhile there is nothing to say. */
 static void put_more(void *ctx, struct span external)
 {
 	struct query *q = ctx;
@@ -216,8 +228,8 @@ static void put_more(void *ctx, struct span external)
 	struct access access;
 	int rc = access_lookup(q->s, external, ACL_LOOKUP, &access, &err);
 
-	if (rc == 0 && q->args->status && access.rights & ACL_READ)
-		rc = status_put(q->s, &access, external, q->args->status, &err);
+	if (rc == 0 && q->args->status)
+		put_status(q, &access, external);
 	if (rc == 0 && q->args->returns & LIST_RETURN_MYRIGHTS)
 		put_rights(q, &access, external);
 	if (rc != US_ENOENT)
