@@ -181,8 +181,11 @@ static void find_changed(struct imap_session *s, const struct fetch_args *args, 
 {
 	if (args->items & FETCH_MODSEQ)
 		imap_enable_condstore(s, "MODSEQ fetch");
-	if (args->vanished)
+	if (args->vanished) {
+		/* Messages that are gone may lie above the last one there is. */
+		(void)token_set_resolve(&args->set, s->selected->last_uid, uids);
 		resync_tell_vanished(s->selected, uids, args->changed_since, s->out);
+	}
 	if (args->only_changed)
 		keep_changed(s->selected, args->changed_since, uids);
 }

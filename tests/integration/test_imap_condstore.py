@@ -285,6 +285,16 @@ def test_uid_fetch_of_what_vanished(again):
     assert vanished(other.ok(f"UID FETCH 1:* FLAGS {since}")) == [(False, {1, 3, 4})]
     assert vanished(other.ok(f"UID FETCH 1:3 FLAGS {since}")) == [(True, {1, 3})]
     assert not vanished(other.ok(f"UID FETCH 2 FLAGS {since}"))
+    # Above the last message, and where none is left.
+    c.store("2", "+FLAGS.SILENT", "\\Deleted")
+    c.store("5", "+FLAGS.SILENT", "\\Deleted")
+    c.ok("UID EXPUNGE 5")
+    other.ok("NOOP")
+    assert vanished(other.ok(f"UID FETCH 1:* FLAGS {since}")) == [(True, {1, 3, 4, 5})]
+    assert vanished(other.ok(f"UID FETCH 4,5:9 FLAGS {since}")) == [(True, {4, 5})]
+    c.ok("EXPUNGE")
+    other.ok("NOOP")
+    assert vanished(other.ok(f"UID FETCH 1:* FLAGS {since}")) == [(True, {1, 2, 3, 4, 5})]
 
 
 def test_records_that_are_gone(again):
