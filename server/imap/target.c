@@ -48,6 +48,10 @@ static int open_target(struct imap_session *s, const struct access *access, bool
 		t.mailbox = s->selected->mailbox;
 	else
 		rc = mailbox_open(s->host->store, access->name, &t.mailbox, err);
+	/* By that row it is known what he may do, and that it is not the selected one. */
+	if (rc == 0 && storeid_cmp(&t.mailbox->row.storeid, &access->row.storeid) != 0)
+		rc = us_fail(err, US_ECHANGED, "%.*s is another mailbox now",
+			     SPAN_ARG(access->name));
 	if (rc == 0)
 		rc = lock(&t, err);
 	if (rc < 0) {

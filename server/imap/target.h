@@ -30,6 +30,7 @@ struct target {
 /* 1: *out is it, and he may add to it. 0: the tagged line is set. Or a code. */
 int target_find(struct imap_session *s, struct span external, struct access *out,
 		struct us_err *err);
+/* US_ECHANGED: the name is another mailbox's since. */
 int target_open(struct imap_session *s, const struct access *access, struct target *out,
 		struct us_err *err);
 /* With the selected mailbox locked as well, as MOVE takes from it. */

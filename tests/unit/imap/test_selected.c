@@ -7,6 +7,7 @@
 #include "server/base/stream.h"
 #include "server/imap/selected.h"
 #include "server/imap/session.h"
+#include "server/imap/target.h"
 #include "server/store/userdata.h"
 
 #define BOX     "user.bob"
@@ -503,6 +504,32 @@ static void a_deleted_mailbox_ends_it(void **state)
 	desk_close(&d);
 }
 
+/* What a name stands for may change between looking it up and opening it: even to the selected mailbox. */
+static void a_target_is_the_mailbox_that_was_found(void **state)
+{
+	struct rig *rig = *state;
+	struct access found = {.name = SPAN_LIT("user.bob.b"), .rights = ACL_ALL};
+	struct target target = {0};
+	struct us_err err;
+	struct desk d;
+
+	rig_create(rig, BOX);
+	rig_create(rig, "user.bob.b");
+	desk_open(&d, rig, "bob");
+	d.s.pool = pool_new();
+	desk_select(&d, false);
+	d.s.selected = d.sel;
+	assert_int_equal(mailbox_row_get(rig->store, found.name, d.s.pool, &found.row, NULL, NULL,
+					 &err),
+			 1);
+	assert_ok(folder_delete_delayed(rig->store, found.name, NULL, &err), &err);
+	assert_ok(folder_rename(rig->store, SPAN_LIT(BOX), found.name, SPAN_NULL, 0, &err), &err);
+	assert_int_equal(target_open_beside(&d.s, &found, &target, &err), US_ECHANGED);
+	target_close(&target);
+	pool_free(&d.s.pool);
+	desk_close(&d);
+}
+
 #define WITH_RIG(test) cmocka_unit_test_setup_teardown(test, rig_setup, rig_teardown)
 
 int main(void)
@@ -517,6 +544,7 @@ int main(void)
 		WITH_RIG(own_changes_are_no_news),
 		WITH_RIG(the_bell_rings_for_a_commit),
 		WITH_RIG(a_deleted_mailbox_ends_it),
+		WITH_RIG(a_target_is_the_mailbox_that_was_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
