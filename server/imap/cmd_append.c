@@ -238,10 +238,12 @@ static int append_to(struct imap_session *s, struct target *t, const struct args
 	rc = quota_check(s->host->store, a->access.name, &wanted, err);
 	if (rc == 0)
 		rc = add_messages(s, t, args, a->staged, &added, err);
-	if (rc < 0)
+	if (rc < 0) {
 		rc = target_fail(s, rc);
-	else if ((rc = target_add_seen(t, &added.seen, err)) == 0)
+	} else {
+		target_add_seen(t, &added.seen);
 		rc = tell_uids(s, t, &added.uids);
+	}
 	uidset_free(&added.uids);
 	uidset_free(&added.seen);
 	return rc;

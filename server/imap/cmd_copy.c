@@ -179,9 +179,10 @@ static int transfer(struct copying *c, const struct access *a, const struct quot
 
 	if (rc == 0)
 		rc = copy_messages(c, err);
-	if (rc == 0)
-		rc = target_add_seen(&c->to, &c->seen, err);
-	if (rc == 0 && c->moves)
+	if (rc < 0)
+		return rc;
+	target_add_seen(&c->to, &c->seen);
+	if (c->moves)
 		rc = expunge_moved(c->from, &c->here, err);
 	return rc < 0 ? rc : 0;
 }

@@ -1,6 +1,7 @@
 /* target.c - see target.h. */
 #include "server/imap/target.h"
 
+#include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/imap/selected.h"
 #include "server/imap/session.h"
@@ -114,14 +115,12 @@ static int write_seen(struct target *t, struct state_seen *row, const struct uid
 	return rc;
 }
 
-int target_add_seen(struct target *t, const struct uidset *uids, struct us_err *err)
+static int add_seen(struct target *t, const struct uidset *uids, struct us_err *err)
 {
 	struct state_seen row = {.uniqueid = t->mailbox->row.uniqueid};
 	struct uidset seen = UIDSET_INIT;
 	int rc;
 
-	if (t->own_seen || uidset_is_empty(uids) || !(t->rights & ACL_SETSEEN))
-		return 0;
 	if (t->is_selected)
 		return selected_set_seen(t->s->selected, uids, true, err);
 	rc = seen_get(t->s->host->store, span_of(t->s->identity->user), t->mailbox->row.uniqueid,
@@ -134,6 +133,17 @@ int target_add_seen(struct target *t, const struct uidset *uids, struct us_err *
 		rc = write_seen(t, &row, &seen, err);
 	uidset_free(&seen);
 	return rc;
+}
+
+void target_add_seen(struct target *t, const struct uidset *uids)
+{
+	struct us_err err = US_ERR_INIT;
+
+	if (t->own_seen || uidset_is_empty(uids) || !(t->rights & ACL_SETSEEN))
+		return;
+	if (add_seen(t, uids, &err) < 0)
+		log_event(LOG_WARNING, "imap.seen.unset", LF_STR("mailbox", t->mailbox->name.data),
+			  LF_ERR(&err));
 }
 
 int target_fail(struct imap_session *s, int rc)

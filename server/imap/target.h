@@ -40,8 +40,10 @@ void target_close(struct target *t); /* nothing opened is well */
 
 /* The system flags, of those given, that he may set there, and that are flags of the record. */
 uint32_t target_flags(const struct target *t, uint32_t system_flags);
-/* Where !own_seen: he has seen these as well. A change by itself, durable when it returns. */
-int target_add_seen(struct target *t, const struct uidset *uids, struct us_err *err);
+/* Where !own_seen: he has seen these as well. A change by itself, behind the commit: before it, UIDs that come to nothing
+ * would be seen, and so whatever gets them. What goes wrong is logged: the messages are there, and a NO would bring them a
+ * second time. */
+void target_add_seen(struct target *t, const struct uidset *uids);
 
 /* Words for codes that mean something else here; other codes are given back. */
 int target_fail(struct imap_session *s, int rc);

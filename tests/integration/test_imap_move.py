@@ -3,6 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from lib.imap import Literal, quote
 from lib.server import ONLY_IMAP
 from lib.wire import Closed
 
@@ -164,3 +165,27 @@ def test_a_death_in_the_middle_loses_nothing(box, where):
         assert there in (set(), {1, 2, 3}) and (not where or there == {1, 2, 3})
         again.select("INBOX")
         assert len(again.ok("UID MOVE", "1:5", "There").all("EXPUNGE")) == 5
+
+
+def test_what_cannot_be_marked_seen_moves_all_the_same(server):
+    """Another's \\Seen is a change of its own, behind the one that brings the messages: it fails by itself."""
+    s = server(services=ONLY_IMAP, imapd={"sync_log": True})
+    s.make_user("bob", "eve")
+    with s.imap("bob") as c:
+        c.ok("CREATE There")
+        c.ok("SETACL There eve lrswipkxte")
+    there = "Other Users/bob/There"
+    s.expect("imap.seen.unset|synclog")
+    with s.imap("eve") as c:
+        c.append("INBOX", message(1), flags=["\\Seen"])
+        c.select("INBOX")
+        s.failpoints.arm("synclog.append", "eio", 1)
+        c.ok("MOVE 1", quote(there))
+        assert s.failpoints.fired == 1 and s.log_file.read_text().count("imap.seen.unset") == 1
+        s.failpoints.arm("synclog.append", "eio", 1)
+        c.ok("APPEND", quote(there), "(\\Seen)", Literal(message(2)))
+        assert s.failpoints.fired == 1
+        s.failpoints.disarm()
+        assert texts(c, "INBOX") == {}
+        assert texts(c, there) == {1: 1, 2: 2}
+        assert c.status(there, "UNSEEN") == {"UNSEEN": 2}
