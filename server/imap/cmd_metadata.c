@@ -4,7 +4,8 @@
  *	options		= "(" option *(SP option) ")"
  *	option		= "MAXSIZE" SP number / "DEPTH" SP ("0" / "1" / "infinity")
  *	entries		= entry / "(" entry *(SP entry) ")"
- *	setmetadata	= "SETMETADATA" SP mailbox SP "(" entry SP nstring *(SP entry SP nstring) ")"
+ *	setmetadata	= "SETMETADATA" SP mailbox SP "(" entry SP value *(SP entry SP value) ")"
+ *	value		= nstring / literal8
  *
  * An entry that was asked for by its very name and has no value is told as NIL; of those found below one, only what there is.
  */
@@ -131,7 +132,7 @@ static int take_items(struct parse *p, struct args_setmetadata *a, struct us_err
 			rc = us_fail(err, US_EPROTO, "Invalid metadata entry");
 		token_space(&p->s);
 		if (rc == 0)
-			one.value = token_nstring(&p->s, p->pool);
+			one.value = token_value(&p->s, p->pool);
 		if (rc == 0 && p->s.bad)
 			rc = us_fail(err, US_EPROTO, "Missing metadata value");
 		if (rc == 0)
@@ -179,6 +180,8 @@ struct telling {
 
 static void tell(struct telling *t, const struct metadata_name *at, struct span value)
 {
+	struct buf entry = BUF_INIT;
+
 	if (t->begun) {
 		stream_write_str(t->s->out, " ");
 	} else {
@@ -187,8 +190,10 @@ static void tell(struct telling *t, const struct metadata_name *at, struct span 
 		stream_write_str(t->s->out, " (");
 	}
 	t->begun = true;
-	stream_printf(t->s->out, "\"/%s%.*s\" ", at->shared ? "shared" : "private",
-		      SPAN_ARG(at->name));
+	buf_printf(&entry, "/%s%.*s", at->shared ? "shared" : "private", SPAN_ARG(at->name));
+	reply_string(t->s->out, buf_span(&entry));
+	buf_free(&entry);
+	stream_write_str(t->s->out, value.ptr && span_find(value, '\0') ? " ~" : " ");
 	reply_nstring(t->s->out, value);
 }
 

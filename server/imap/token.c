@@ -96,7 +96,7 @@ static struct span take_quoted(struct scan *s, struct pool *pool)
 	return escapes ? unescape(quoted_span(s, start), pool) : quoted_span(s, start);
 }
 
-static struct span take_literal(struct scan *s)
+static struct span take_literal(struct scan *s, bool may_hold_nul)
 {
 	struct span octets;
 	uint64_t size;
@@ -110,14 +110,14 @@ static struct span take_literal(struct scan *s)
 	if (s->bad)
 		return SPAN_NULL;
 	octets = scan_take(s, (size_t)size);
-	if (!s->bad && span_find(octets, '\0'))
+	if (!s->bad && !may_hold_nul && span_find(octets, '\0'))
 		scan_fail(s);
 	return s->bad ? SPAN_NULL : octets;
 }
 
 struct span token_string(struct scan *s, struct pool *pool)
 {
-	return scan_peek(s) == '{' ? take_literal(s) : take_quoted(s, pool);
+	return scan_peek(s) == '{' ? take_literal(s, false) : take_quoted(s, pool);
 }
 
 static bool at_string(const struct scan *s)
@@ -152,6 +152,11 @@ struct span token_nstring(struct scan *s, struct pool *pool)
 	if (token_is_word(s, "NIL"))
 		return SPAN_NULL;
 	return token_string(s, pool);
+}
+
+struct span token_value(struct scan *s, struct pool *pool)
+{
+	return scan_skip(s, '~') ? take_literal(s, true) : token_nstring(s, pool);
 }
 
 uint32_t token_number(struct scan *s)

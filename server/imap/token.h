@@ -9,6 +9,7 @@
  *	string		= quoted / literal		quoted may hold 8-bit octets; neither holds NUL
  *	list-mailbox	= 1*(ATOM-CHAR / "%" / "*" / "]") / string
  *	literal		= "{" number ["+"] "}" CRLF octets	as the framer left it
+ *	literal8	= "~" literal			which may hold NUL (RFC 3516)
  */
 #ifndef US_IMAP_TOKEN_H
 #define US_IMAP_TOKEN_H
@@ -33,6 +34,7 @@ struct span token_astring(struct scan *s, struct pool *pool);
 struct span token_string(struct scan *s, struct pool *pool);
 struct span token_nstring(struct scan *s,
 			  struct pool *pool); /* NIL: SPAN_NULL, and the scan is well */
+struct span token_value(struct scan *s, struct pool *pool); /* nstring / literal8 */
 struct span token_list_mailbox(struct scan *s, struct pool *pool);
 bool token_is_word(struct scan *s,
 		   const char *word); /* take this atom, without case, if it is next */

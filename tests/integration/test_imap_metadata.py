@@ -72,10 +72,16 @@ def test_private_and_shared_values(make):
         c.ok("RENAME foo bar")
         assert put(c, "bar", "/private/comment", "", "/shared/comment", None).status == "OK"
         assert get(c, "bar", both) == {"/private/comment": b"", "/shared/comment": None}
-        # Any octets but NUL.
+        # Any octets; NUL in a literal8 only.
         value = bytes(range(1, 256)) * 3
         assert put(c, "bar", "/private/comment", value).status == "OK"
         assert get(c, "bar", "/private/comment") == {"/private/comment": value}
+        assert put(c, "bar", "/private/comment", value + b"\0").status == "BAD"
+        value += b"\0end"
+        for plus in (False, True):
+            c.ok("SETMETADATA bar (/private/comment", Literal(value, plus, binary=True), ")")
+            assert get(c, "bar", "/private/comment") == {"/private/comment": value}
+        assert b"~{%d}" % len(value) in c.ok("GETMETADATA bar /private/comment").one("METADATA").raw
     with s.admin() as c:
         assert put(c, "user/alice/bar", VENDOR + "expire", "30").status == "OK"
     s.restart()
@@ -99,6 +105,9 @@ def test_depth_and_size(make):
         assert raw.code == ["METADATA", "LONGENTRIES", 3]
         assert [r.raw for r in raw.untagged] == \
             [b'* METADATA foo ("/shared/a" "1" "/shared/a/b" "22" "/private/a/b" "4" "/private/a" NIL)']
+        c.ok(r'SETMETADATA foo ("/private/a\"b\\c" "x")')
+        assert get(c, "foo", r'"/private/a\"b\\c"') == {r'/private/a"b\c': b"x"}
+        c.ok(r'SETMETADATA foo ("/private/a\"b\\c" NIL)')
         top = get(c, "foo", "/private", "(DEPTH infinity) ")
         assert top == {"/private/a/b": b"4"}
         assert get(c, "foo", "/shared", "(DEPTH 1) ") == {"/shared/a": b"1", "/shared/ab": b"5"}

@@ -111,6 +111,28 @@ static void strings_hold_no_nul(void **state UNUSED)
 	pool_free(&pool);
 }
 
+static void values_hold_nul_in_a_literal8(void **state UNUSED)
+{
+	struct pool *pool = pool_new();
+	static const char octets[] = "~{3}\r\na\0b";
+	struct scan s = scan_init(span_make(octets, sizeof(octets) - 1));
+	struct span value = token_value(&s, pool);
+
+	assert_int_equal(value.len, 3);
+	assert_memory_equal(value.ptr, "a\0b", 3);
+	assert_true(scan_ok_at_end(&s));
+	s = scan_init(span_make(octets + 1, sizeof(octets) - 2));
+	assert_null(token_value(&s, pool).ptr);
+	assert_true(s.bad);
+	s = scan_init(SPAN_LIT("~\"a\""));
+	assert_null(token_value(&s, pool).ptr);
+	assert_true(s.bad);
+	s = scan_init(SPAN_LIT("NIL"));
+	assert_null(token_value(&s, pool).ptr);
+	assert_true(scan_ok_at_end(&s));
+	pool_free(&pool);
+}
+
 static void nil_is_no_string(void **state UNUSED)
 {
 	struct pool *pool = pool_new();
@@ -271,6 +293,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(words_are_taken),
 		cmocka_unit_test(strings_hold_no_nul),
+		cmocka_unit_test(values_hold_nul_in_a_literal8),
 		cmocka_unit_test(nil_is_no_string),
 		cmocka_unit_test(lists_are_taken_whole),
 		cmocka_unit_test(system_flags_are_known),
