@@ -212,11 +212,6 @@ static struct token_list take_list(struct scan *s, struct pool *pool,
 	return s->bad ? (struct token_list){NULL, 0} : (struct token_list){item, n};
 }
 
-static struct span atom_in_list(struct scan *s, struct pool *pool UNUSED)
-{
-	return token_atom(s);
-}
-
 static struct span flag_in_list(struct scan *s, struct pool *pool UNUSED)
 {
 	return token_flag(s);
@@ -225,11 +220,6 @@ static struct span flag_in_list(struct scan *s, struct pool *pool UNUSED)
 struct token_list token_astring_list(struct scan *s, struct pool *pool)
 {
 	return take_list(s, pool, token_astring);
-}
-
-struct token_list token_atom_list(struct scan *s, struct pool *pool)
-{
-	return take_list(s, pool, atom_in_list);
 }
 
 struct token_list token_pattern_list(struct scan *s, struct pool *pool)

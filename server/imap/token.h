@@ -43,13 +43,12 @@ uint32_t token_number(struct scan *s);
 uint32_t token_nz_number(struct scan *s);
 uint64_t token_number64(struct scan *s); /* up to 2^63 - 1 (RFC 9051) */
 
-/* "(" [item *(SP item)] ")" of astrings, of atoms, or of list-mailboxes. At most the frame's length of them; *out lives in pool. */
+/* "(" [item *(SP item)] ")" of astrings or of list-mailboxes. At most the frame's length of them; *out lives in pool. */
 struct token_list {
 	const struct span *item;
 	size_t n;
 };
 struct token_list token_astring_list(struct scan *s, struct pool *pool);
-struct token_list token_atom_list(struct scan *s, struct pool *pool);
 struct token_list token_pattern_list(struct scan *s, struct pool *pool);
 
 /* ---- flags -------------------------------------------------------------------------------------- */

@@ -165,7 +165,7 @@ static void lists_are_taken_whole(void **state UNUSED)
 	assert_true(scan_ok_at_end(&s));
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		s = scan_init(span_of(bad[i]));
-		assert_int_equal(token_atom_list(&s, pool).n, 0);
+		assert_int_equal(token_astring_list(&s, pool).n, 0);
 		assert_true(s.bad);
 	}
 	buf_add_str(&many, "(f0");
