@@ -260,13 +260,15 @@ int run_setmetadata(struct imap_session *s, const void *args, struct us_err *err
 {
 	const struct args_setmetadata *a = args;
 	struct metadata_place place;
-	unsigned longest = store_config(s->host->store)->limits.annotation_value;
 	int rc = metadata_open(s, a->mailbox, &place, err);
 
-	for (size_t i = 0; rc == 0 && i < a->n; i++)
+	for (size_t i = 0; rc == 0 && i < a->n; i++) {
+		size_t longest = metadata_longest(s, &place, &a->items[i].at);
+
 		if (a->items[i].value.len > longest)
-			return imap_no(s, "[METADATA MAXSIZE %u] Annotation value is too long",
+			return imap_no(s, "[METADATA MAXSIZE %zu] Annotation value is too long",
 				       longest);
+	}
 	if (rc == 0)
 		rc = metadata_set(s, &place, a->items, a->n, err);
 	switch (rc) {

@@ -195,7 +195,7 @@ static void read_freespace_total(const struct reading *r, struct buf *out)
 
 /* ---- the tables ------------------------------------------------------------------------------------ */
 
-enum value_type { TEXT, SWITCH, NUMBER, DATE };
+enum value_type { TEXT, LINE, SWITCH, NUMBER, DATE };
 
 /* What a value is besides one that is stored. */
 enum value_kind {
@@ -256,12 +256,12 @@ static const struct known of_mailboxes[] = {
 static const struct known of_the_server[] = {
 	{"/admin", SHARED, 0, TEXT, STORED, NULL, 0},
 	{"/comment", BOTH, 0, TEXT, STORED, NULL, 0},
-	{"/motd", SHARED, 0, TEXT, NOTICE, read_motd, 0},
+	{"/motd", SHARED, 0, LINE, NOTICE, read_motd, 0},
 	{VENDOR "/expire", SHARED, 0, NUMBER, STORED, NULL, 0},
 	{VENDOR "/freespace", SHARED, 0, NUMBER, READ_ONLY, read_freespace, 0},
 	{VENDOR "/freespace/percent/most", SHARED, 0, TEXT, READ_ONLY, read_freespace_most, 0},
 	{VENDOR "/freespace/total", SHARED, 0, TEXT, READ_ONLY, read_freespace_total, 0},
-	{VENDOR "/shutdown", SHARED, 0, TEXT, NOTICE, read_shutdown, 0},
+	{VENDOR "/shutdown", SHARED, 0, LINE, NOTICE, read_shutdown, 0},
 	{VENDOR "/squat", SHARED, 0, SWITCH, STORED, NULL, 0},
 	{NULL, BOTH, 0, TEXT, STORED, NULL, 0},
 };
@@ -394,6 +394,9 @@ static bool is_value(enum value_type type, struct span value, int64_t *time)
 	switch (type) {
 	case TEXT:
 		return true;
+	case LINE:
+		return !span_find(value, '\r') && !span_find(value, '\n') &&
+		       !span_find(value, '\0');
 	case SWITCH:
 		return span_is_nocase(value, "true") || span_is_nocase(value, "false");
 	case NUMBER:
@@ -406,6 +409,15 @@ static bool is_value(enum value_type type, struct span value, int64_t *time)
 		return true;
 	}
 	return false;
+}
+
+size_t metadata_longest(const struct imap_session *s, const struct metadata_place *place,
+			const struct metadata_name *at)
+{
+	const struct known *k = find_known(place, at->name);
+
+	return k && k->kind == NOTICE ? NOTICE_MAX
+				      : store_config(s->host->store)->limits.annotation_value;
 }
 
 static int check_right(struct imap_session *s, const struct metadata_place *place,
@@ -536,36 +548,47 @@ static int check_room(const struct writing *w, struct us_err *err)
 	return quota_check(w->s->host->store, w->place->access.name, &wanted, err);
 }
 
+static int change_locked(const struct writing *w, struct mailbox *m, struct us_err *err)
+{
+	const struct counters *c = &m->view.counters;
+	const struct annotations_change change =
+		{.set = w->set,
+		 .n = w->n_set,
+		 .has_counters = w->shows_after || w->options_on || w->options_off,
+		 .options = (c->options | w->options_on) & ~w->options_off,
+		 .pop3_show_after = w->shows_after ? w->show_after : c->pop3_show_after};
+
+	if (host_rights(w->s->host, w->s->identity, buf_span(&m->name), m->row.acl) !=
+	    w->place->access.rights)
+		return us_fail(err, US_ECHANGED, "what he may do was changed meanwhile");
+	return annotations_change(m, &change, err);
+}
+
 static int write_mailbox(const struct writing *w, struct us_err *err)
 {
-	struct annotations_change change = {.set = w->set, .n = w->n_set};
 	struct mailbox *m = NULL;
 	int rc = mailbox_open(w->s->host->store, w->place->access.name, &m, err);
 
 	if (rc == 0)
 		rc = mailbox_lock(m, err);
 	if (rc == 0) {
-		const struct counters *c = &m->view.counters;
-
-		change.has_counters = w->shows_after || w->options_on || w->options_off;
-		change.options = (c->options | w->options_on) & ~w->options_off;
-		change.pop3_show_after = w->shows_after ? w->show_after : c->pop3_show_after;
-		rc = annotations_change(m, &change, err);
+		rc = change_locked(w, m, err);
 		mailbox_unlock(m);
 	}
 	mailbox_close(&m);
 	return rc;
 }
 
+/* The notices first: they are files, and what is more likely to fail. */
 static int write_server(const struct writing *w, struct us_err *err)
 {
 	int rc = 0;
 
-	if (w->n_set)
-		rc = annotations_change_server(w->s->host->store, w->set, w->n_set, err);
 	for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(notices); i++)
 		if (w->writes_notice[i])
 			rc = notice_write(w->s->host, notices[i], w->notice[i], err);
+	if (rc == 0 && w->n_set)
+		rc = annotations_change_server(w->s->host->store, w->set, w->n_set, err);
 	return rc;
 }
 

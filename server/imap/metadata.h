@@ -50,8 +50,12 @@ int metadata_open(struct imap_session *s, struct span mailbox, struct metadata_p
 int metadata_list(struct imap_session *s, const struct metadata_place *place,
 		  struct metadata_item **out, size_t *n_out, struct us_err *err);
 
+/* Octets a value of that entry may have. */
+size_t metadata_longest(const struct imap_session *s, const struct metadata_place *place,
+			const struct metadata_name *at);
 /* Set all of them or none: 0, or why not: US_EPERM; US_EINVAL: a value that cannot be; US_ELIMIT: there would be too many;
- * US_EQUOTA; US_EEXIST: a special use that is taken. How long values may be was seen to. */
+ * US_EQUOTA; US_EEXIST: a special use that is taken; US_ECHANGED: his rights, meanwhile. The server's notices are files
+ * of their own, written before the rest: they stay if it fails. How long values may be was seen to. */
 int metadata_set(struct imap_session *s, const struct metadata_place *place,
 		 const struct metadata_item *items, size_t n, struct us_err *err);
 

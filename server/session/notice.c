@@ -10,19 +10,20 @@
 #include "server/base/io.h"
 #include "server/base/mem.h"
 
-#define MOST_NOTICE 4096
-
 bool notice_read(const struct host *host, const char *name, struct buf *out)
 {
 	char *path = us_asprintf("%s/msg/%s", conf_str(host->conf, CONF_configdirectory), name);
-	size_t before = out->len;
-	bool there = access(path, R_OK) == 0 &&
-		     io_read_file(AT_FDCWD, path, MOST_NOTICE, out, NULL) == 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char text[NOTICE_MAX + 1];
+	ssize_t n = fd < 0 ? -1 : read(fd, text, NOTICE_MAX);
 
+	io_close(&fd);
 	free(path);
-	if (there)
-		buf_truncate(out, before + strcspn(out->data + before, "\r\n"));
-	return there;
+	if (n < 0)
+		return false;
+	text[n] = '\0';
+	buf_add(out, text, strcspn(text, "\r\n"));
+	return true;
 }
 
 int notice_write(const struct host *host, const char *name, struct span text, struct us_err *err)

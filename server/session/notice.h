@@ -7,6 +7,8 @@
 #include "server/base/buf.h"
 #include "server/session/host.h"
 
+#define NOTICE_MAX 4096 /* octets that are read; what is longer is cut */
+
 /* Append the first line of <configdirectory>/msg/<name>: false if there is no such file. Costs one look-up while there is
  * none. */
 bool notice_read(const struct host *host, const char *name, struct buf *out);

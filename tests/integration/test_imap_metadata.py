@@ -218,6 +218,19 @@ def test_the_servers(make):
         assert get(d, "", "/shared/motd") == {"/shared/motd": b"come in"}
         with s.imap() as e:
             assert b"[ALERT] come in" in e.wire.line()
+        # One line of a size that is read again.
+        for bad in ("two\r\nlines", "two\nlines", "\r"):
+            assert put(c, "", "/shared/motd", bad).text == "Invalid annotation value"
+        assert put(c, "", VENDOR + "shutdown", "x" * 4097).code == ["METADATA", "MAXSIZE", 4096]
+        assert put(c, "", "/shared/motd", "x" * 4096).status == "OK"
+        assert get(d, "", "/shared/motd") == {"/shared/motd": b"x" * 4096}
+        (s.root / "conf/msg/motd").write_text("y" * 5000)    # an operator's own
+        assert get(d, "", "/shared/motd") == {"/shared/motd": b"y" * 4096}
+        # A notice that cannot be written leaves the rest as it was.
+        s.expect("imap.command.failed")
+        s.failpoints.arm("session.notice.write", "eio")
+        assert put(c, "", "/shared/comment", "other", "/shared/motd", "z").status == "NO"
+        assert get(d, "", "(/shared/comment /shared/motd)") == {"/shared/comment": b"ours", "/shared/motd": b"y" * 4096}
         assert put(c, "", "/shared/motd", None).status == "OK"
         assert get(d, "", "/shared/motd") == {"/shared/motd": None}
         assert put(c, "", VENDOR + "shutdown", "closing").status == "OK"
