@@ -662,13 +662,12 @@ def test_everything_is_compared_while_the_log_goes_on(pair):
     users(a, *names)
     for name in names:
         a.append(f"user.{name}", "1\r\n")
+    (a.sync_dir() / "log").unlink()    # so that it is the comparison that finds them
     a.start_rolling()
     wait_until(lambda: a.count("sync.full.begun"), 10, "it begins")
     a.append("user.u79", "quick\r\n")
-    began = time.monotonic()
-    a.wait_synced(seconds=10)
-    quick = time.monotonic() - began
+    a.wait_synced(seconds=60)
+    assert not a.count("sync.full.done")
     wait_until(lambda: a.count("sync.full.done"), 60, "it ends")
     assert differences(a, b, names) == []
-    assert quick < 5
     assert a.stop_rolling() == 0
