@@ -4,8 +4,6 @@
 #include <iconv.h>
 #include <string.h>
 
-#include "server/session/listmatch.h"
-#include "server/store/folder.h"
 #include "server/store/mboxname.h"
 
 static struct mboxname_view admin_view(const struct host *host)
@@ -16,8 +14,6 @@ static struct mboxname_view admin_view(const struct host *host)
 	return view;
 }
 
-/* ---- one word ---------------------------------------------------------------------------------- */
-
 static bool is_ascii(struct span s)
 {
 	for (size_t i = 0; i < s.len; i++)
@@ -26,14 +22,19 @@ static bool is_ascii(struct span s)
 	return true;
 }
 
-/* RFC 3501, 5.1.3; the C library knows it. */
-static int to_mutf7(struct span word, struct buf *out, struct us_err *err)
+/* The C library knows it. */
+int names_to_mutf7(struct span word, struct buf *out, struct us_err *err)
 {
 	char text[2048], *in = (char *)word.ptr, *to = text;
 	size_t in_left = word.len, left = sizeof(text);
-	iconv_t cd = iconv_open("UTF-7-IMAP", "UTF-8");
+	iconv_t cd;
 	int rc = 0;
 
+	if (is_ascii(word)) {
+		buf_add_span(out, word);
+		return 0;
+	}
+	cd = iconv_open("UTF-7-IMAP", "UTF-8");
 	if (cd == (iconv_t)-1)
 		return us_fail_errno(err, "convert from UTF-8 to UTF-7-IMAP");
 	if (iconv(cd, &in, &in_left, &to, &left) == (size_t)-1 ||
@@ -58,8 +59,8 @@ int names_internal(const struct host *host, struct span word, enum names_form fo
 		mboxname_user_inbox(word, out);
 		return mboxname_check_storable(buf_span(out), err);
 	}
-	if (form == NAMES_UTF8 && !is_ascii(word))
-		rc = to_mutf7(word, &converted, err);
+	if (form == NAMES_UTF8)
+		rc = names_to_mutf7(word, &converted, err);
 	else
 		buf_add_span(&converted, word);
 	if (rc == 0)
@@ -75,47 +76,7 @@ void names_external(const struct host *host, struct span internal, struct buf *o
 	mboxname_to_external(&view, internal, out);
 }
 
-/* ---- patterns ---------------------------------------------------------------------------------- */
-
 bool names_is_pattern(struct span word)
 {
 	return span_find(word, '*') || span_find(word, '%');
-}
-
-struct each {
-	const struct host *host;
-	struct span pattern;
-	names_fn *fn;
-	void *ctx;
-	struct buf external;
-};
-
-static int look_at(void *ctx, struct span name, const struct mailbox_row *row, struct us_err *err)
-{
-	struct each *e = ctx;
-
-	buf_clear(&e->external);
-	names_external(e->host, name, &e->external);
-	if (!listmatch_fits(e->pattern, buf_span(&e->external),
-			    mboxname_separator(&e->host->names)))
-		return 0;
-	return e->fn(e->ctx, name, row, err);
-}
-
-int names_each(const struct host *host, struct span pattern, names_fn *fn, void *ctx,
-	       struct us_err *err)
-{
-	struct each e = {host, pattern, fn, ctx, BUF_INIT};
-	struct buf converted = BUF_INIT;
-	int rc = 0;
-
-	if (!is_ascii(pattern)) {
-		rc = to_mutf7(pattern, &converted, err);
-		e.pattern = buf_span(&converted);
-	}
-	if (rc == 0)
-		rc = folder_list(host->store, SPAN_NULL, look_at, &e, err);
-	buf_free(&e.external);
-	buf_free(&converted);
-	return rc;
 }

@@ -13,8 +13,6 @@
 #include "server/base/span.h"
 #include "server/session/host.h"
 
-struct mailbox_row;
-
 enum names_form {
 	NAMES_UTF8,  /* to be converted, if anything in it is not ASCII */
 	NAMES_MUTF7, /* is in modified UTF-7 */
@@ -27,13 +25,9 @@ int names_internal(const struct host *host, struct span word, enum names_form fo
 /* The external form of an internal name, as an administrator sees it; appended. */
 void names_external(const struct host *host, struct span internal, struct buf *out);
 
-bool names_is_pattern(struct span word);
+/* A word as names and their external forms are written: in modified UTF-7 (RFC 3501, 5.1.3), appended. US_EINVAL. */
+int names_to_mutf7(struct span word, struct buf *out, struct us_err *err);
 
-/* Call fn for every mailbox that fits the pattern, in list order, rows without a directory too. The spans are good for the
- * call. fn: 0 go on, else stop with that. */
-typedef int names_fn(void *ctx, struct span name, const struct mailbox_row *row,
-		     struct us_err *err);
-int names_each(const struct host *host, struct span pattern, names_fn *fn, void *ctx,
-	       struct us_err *err);
+bool names_is_pattern(struct span word);
 
 #endif

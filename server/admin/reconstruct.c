@@ -48,7 +48,7 @@ static void complain(struct work *w, const struct us_err *err)
 
 /* ---- which mailboxes --------------------------------------------------------------------------------- */
 
-/* Does a mailbox belong to what a word names? */
+/* Does a mailbox belong to what a word names, in modified UTF-7 if it is no user's? */
 static bool word_covers(const struct work *w, const char *word, struct span name)
 {
 	const struct host *host = &w->tool.host;
@@ -85,7 +85,7 @@ static int keep_name(struct work *w, struct span name)
 
 struct choosing {
 	struct work *w;
-	const char *word; /* NULL: everything */
+	const char *word; /* as word_covers() wants it; NULL: everything */
 };
 
 static int choose(void *ctx, struct span name, const struct mailbox_row *row,
@@ -98,23 +98,40 @@ static int choose(void *ctx, struct span name, const struct mailbox_row *row,
 	return keep_name(c->w, name);
 }
 
-static int find_names(struct work *w, const char *word, struct us_err *err)
+static int find_one(struct work *w, const char *word, struct us_err *err)
 {
-	struct choosing c = {w, word};
-	bool one = word && !w->users && !w->recursive && !names_is_pattern(span_of(word));
 	struct buf name = BUF_INIT;
-	int rc;
+	int rc = names_internal(&w->tool.host, span_of(word), NAMES_UTF8, &name, err);
 
-	w->n = 0;
-	pool_clear(w->pool);
-	if (one)
-		rc = names_internal(&w->tool.host, span_of(word), NAMES_UTF8, &name, err);
-	else
-		rc = folder_list(w->tool.host.store, SPAN_NULL, choose, &c, err);
-	if (one && rc == 0)
+	if (rc == 0)
 		rc = keep_name(w, buf_span(&name));
 	buf_free(&name);
 	return rc;
+}
+
+static int find_many(struct work *w, const char *word, struct us_err *err)
+{
+	struct choosing c = {w, word};
+	struct buf converted = BUF_INIT;
+	int rc = 0;
+
+	if (word && !w->users) {
+		rc = names_to_mutf7(span_of(word), &converted, err);
+		c.word = converted.data;
+	}
+	if (rc == 0)
+		rc = folder_list(w->tool.host.store, SPAN_NULL, choose, &c, err);
+	buf_free(&converted);
+	return rc;
+}
+
+static int find_names(struct work *w, const char *word, struct us_err *err)
+{
+	bool one = word && !w->users && !w->recursive && !names_is_pattern(span_of(word));
+
+	w->n = 0;
+	pool_clear(w->pool);
+	return one ? find_one(w, word, err) : find_many(w, word, err);
 }
 
 /* ---- doing it ------------------------------------------------------------------------------------------ */
@@ -154,7 +171,7 @@ static void do_word(struct work *w, const char *word)
 		complain(w, &err);
 		return;
 	}
-	if (!w->n && word && !names_is_pattern(span_of(word))) {
+	if (!w->n && word) {
 		us_fail(&err, US_ENOENT, "%s: Mailbox does not exist", word);
 		complain(w, &err);
 	}
@@ -167,11 +184,17 @@ static void do_word(struct work *w, const char *word)
 static bool is_wanted(void *ctx, struct span name)
 {
 	const struct work *w = ctx;
+	bool wanted = w->all_rows || !*w->words;
 
-	for (char **word = w->words; *word; word++)
-		if (word_covers(w, *word, name))
-			return true;
-	return w->all_rows || !*w->words;
+	for (char **word = w->words; *word && !wanted; word++) {
+		struct buf converted = BUF_INIT;
+		if (w->users)
+			wanted = word_covers(w, *word, name);
+		else if (names_to_mutf7(span_of(*word), &converted, NULL) == 0)
+			wanted = word_covers(w, converted.data, name);
+		buf_free(&converted); /* what cannot be converted is told of when its turn comes */
+	}
+	return wanted;
 }
 
 static void print_made(void *ctx, struct span name, struct span uniqueid)

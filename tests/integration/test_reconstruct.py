@@ -72,10 +72,16 @@ def many(bench):
     (["user/*"], ["user/bob", "user/bob/Sent", "user/bob/Sent/old", "user/bobby", "user/dot.ted"]),
     (["*/S*"], ["user/bob/Sent", "user/bob/Sent/old"]),
     (["-u", "dot.ted"], ["user/dot.ted"]),
-    (["user/nothing*"], []),
+    (["user/bob/Entwü*"], ["user/bob/Entw&APw-rfe", "user/bob/Entw&APw-rfe/alt"]),
+    (["user/bob/%ürf%"], ["user/bob/Entw&APw-rfe"]),
+    (["user/bob/Entw&APw-%"], ["user/bob/Entw&APw-rfe"]),
+    (["-r", "user/bob/%ürfe"], ["user/bob/Entw&APw-rfe", "user/bob/Entw&APw-rfe/alt"]),
+    (["-r", "user/bob/Entwürfe"], ["user/bob/Entw&APw-rfe", "user/bob/Entw&APw-rfe/alt"]),
     (["-V", "max", "-r", "shared"], ["shared", "shared/news"]),
 ])
 def test_names_and_patterns(many, args, names):
+    if "Entw" in args[-1] or "ü" in args[-1]:
+        many.do("create user.bob.Entw&APw-rfe", "create user.bob.Entw&APw-rfe.alt")
     assert run(many, *args) == names
 
 
@@ -95,7 +101,8 @@ def test_silence_means_health(many):
 
 
 def test_what_is_not_there(many):
-    for args in (["user/nosuch"], ["user.bob"], ["user/bob/between"], ["-r", "user/nosuch"], ["-u", "nosuch"]):
+    for args in (["user/nosuch"], ["user.bob"], ["user/bob/between"], ["-r", "user/nosuch"], ["-u", "nosuch"],
+                 ["user/nothing*"], ["-r", "user/nöthing%"]):
         done = many.tool("reconstruct", *args)
         assert (done.returncode, done.stdout) == (65, "") and "does not exist" in done.stderr, args
     done = many.tool("reconstruct", "user/nosuch", "user/bob")
@@ -397,10 +404,13 @@ def test_a_removed_mailbox_comes_back_from_the_trash(bench):
 
 
 def test_only_what_is_named_is_looked_for(many):
+    many.do("create user.bobby.Entw&APw-rfe")
     forget_rows(many)
     assert sorted(line.split()[3] for line in run(many, "-f", "-r", "user/bob") if line.startswith("created")) == [
         "user.bob", "user.bob.Sent", "user.bob.Sent.old"]
     assert [line.split()[3] for line in run(many, "-f", "user/bobby") if line.startswith("created")] == ["user.bobby"]
+    assert [line.split()[3] for line in run(many, "-f", "user/bobby/Entwü*") if line.startswith("created")] == [
+        "user.bobby.Entw&APw-rfe"]
     assert [line.split()[3] for line in run(many, "-f", "-u", "dot.ted") if line.startswith("created")] == ["user.dot^ted"]
     assert "shared" not in rows(many)
     done = many.tool("reconstruct", "-p", "nosuch", "shared")
