@@ -103,6 +103,16 @@ static int find_user(struct paths *p, struct target *t, struct us_err *err)
 	return rc < 0 ? rc : 0;
 }
 
+/* A path needs a partition to begin with. */
+static int check_partition(struct paths *p, const struct mailbox_row *row, struct us_err *err)
+{
+	if (mboxtype_has(row->type, MBOXTYPE_REMOTE) ||
+	    store_partition(p->tool.host.store, row->local_partition))
+		return 0;
+	return us_fail(err, US_ECONFIG, "no partition-%.*s is configured",
+		       SPAN_ARG(row->local_partition));
+}
+
 static int find_target(struct paths *p, const char *word, struct target *t, struct us_err *err)
 {
 	struct buf name = BUF_INIT;
@@ -118,6 +128,8 @@ static int find_target(struct paths *p, const char *word, struct target *t, stru
 		rc = 0; /* no directory, nowhere */
 	if (rc == 0)
 		rc = us_fail(err, US_ENOENT, "Mailbox does not exist");
+	if (rc > 0)
+		rc = check_partition(p, &t->row, err);
 	return rc < 0 ? rc : find_user(p, t, err);
 }
 
@@ -129,8 +141,7 @@ static const char *data_path(struct paths *p, const struct target *t)
 	struct buf path = BUF_INIT;
 	const char *kept;
 
-	if (partition)
-		buf_printf(&path, "%s/", partition->path);
+	buf_printf(&path, "%s/", partition->path);
 	partition_mailbox_path(&t->row.storeid, &path);
 	kept = pool_strdup(p->pool, path.data);
 	buf_free(&path);

@@ -95,6 +95,15 @@ def test_errors_stop_it_only_with_s(bench):
     assert done.returncode == 65 and done.stdout == "" and done.stderr.endswith("Stopping\n")
 
 
+def test_a_partition_that_is_not_configured(bench):
+    bench.options["partition-other"] = bench.options.pop("partition-default")
+    bench.options["defaultpartition"] = "other"
+    bench.write_conf()
+    for args in ((), ("-j",)):
+        done = bench.tool("mbpath", *args, "user/bob")
+        assert (done.returncode, done.stdout, done.stderr) == (78, "", "user/bob: no partition-default is configured\n")
+
+
 def test_a_wrong_command_line(bench):
     for args in (("-z",), ("-U", "-S", "user/bob"), ("-a", "-m", "user/bob")):
         done = bench.tool("mbpath", *args)
