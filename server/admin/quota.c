@@ -131,6 +131,12 @@ static void print_rows(const char *root, const struct state_quota *limits,
 		print_row(root, i, limits->limit[i], usage->used[i]);
 }
 
+/* Limits go up to 2^63 units. */
+static json_t *limit_json(int64_t limit, uint64_t unit)
+{
+	return json_integer(limit > INT64_MAX / (int64_t)unit ? INT64_MAX : limit * (int64_t)unit);
+}
+
 /* In bytes and counts. */
 static void add_json(json_t *object, const char *root, const struct state_quota *limits,
 		     const struct quota_usage *usage)
@@ -145,8 +151,7 @@ static void add_json(json_t *object, const char *root, const struct state_quota 
 		json_object_set_new(one, "used", json_integer((json_int_t)used));
 		if (limits->limit[i] >= 0)
 			json_object_set_new(one, "limit",
-					    json_integer((json_int_t)((uint64_t)limits->limit[i] *
-								      resources[i].unit)));
+					    limit_json(limits->limit[i], resources[i].unit));
 		json_object_set_new(all, resources[i].name, one);
 	}
 	json_object_set_new(object, root, all);

@@ -77,6 +77,14 @@ def test_json_counts_bytes(bench):
     assert json.loads(bench.ok("quota", "-J", "nosuch")) == {}
 
 
+def test_json_of_limits_without_end(bench):
+    most = 2**63 - 1
+    for limit, said in ((most, most), (most // 1024 + 1, most), (most // 1024, most // 1024 * 1024)):
+        bench.do(f"quota user.bob STORAGE {limit} MESSAGE {limit}")
+        got = json.loads(bench.ok("quota", "-J", "-u", "bob"))["user/bob"]
+        assert (got["STORAGE"]["limit"], got["MESSAGE"]["limit"]) == (said, limit)
+
+
 def test_expunged_messages_do_not_count(bench):
     bench.do("expunge user.bob.Sent 1")
     got = json.loads(bench.ok("quota", "-J", "-u", "bob"))["user/bob"]
