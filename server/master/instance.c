@@ -189,6 +189,18 @@ static struct instance *set_address(struct master *m, const struct entry *e, int
 	return in;
 }
 
+static bool keep_as_it_was(struct master *m, const char *name)
+{
+	bool was = false;
+
+	for (size_t i = 0; i < m->instances.n; i++) {
+		struct instance *in = m->instances.items[i];
+		if (!in->removed && strcmp(in->entry.name, name) == 0)
+			was = in->kept = true;
+	}
+	return was;
+}
+
 bool instance_set_entry(struct master *m, const struct entry *e)
 {
 	struct listener *list = NULL;
@@ -198,8 +210,10 @@ bool instance_set_entry(struct master *m, const struct entry *e)
 
 	if (entry_resolve(e, &list, &n, &type, &err) < 0) {
 		log_event(LOG_ERR, "master.listen.bad",
-			  LF_TEXT("service disabled: bad listen value"), LF_STR("service", e->name),
-			  LF_ERR(&err));
+			  LF_TEXT(keep_as_it_was(m, e->name)
+					  ? "bad listen value: the service stays as it was"
+					  : "service disabled: bad listen value"),
+			  LF_STR("service", e->name), LF_ERR(&err));
 		return false;
 	}
 	for (size_t i = 0; i < n; i++) {

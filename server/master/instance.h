@@ -42,7 +42,8 @@ struct instances {
 };
 
 /* Make the instances an entry asks for, or take over what it says now into those that are there, and open
- * what listeners are closed. What fails is logged. False: its listen value means nothing. */
+ * what listeners are closed. What fails is logged. False: its listen value means nothing, and
+ * what instances of that name there are stay as they were. */
 bool instance_set_entry(struct master *m, const struct entry *e);
 /* Is it waiting for its address? Try again, if so. */
 bool instance_retries(const struct instance *in);

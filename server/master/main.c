@@ -128,7 +128,7 @@ int main(int argc, char **argv)
 	failpoint_init();
 	setup_options(&m, argc, argv);
 	setup_conf(&m);
-	if (settings_load(m.opt.cyrus_conf, /* first */ true, &s, &err) < 0)
+	if (settings_load(m.opt.cyrus_conf, &s, &err) < 0)
 		us_fatal(EX_CONFIG, "%s", err.text);
 	setup_process(&m);
 	status = run(&m, &s);

@@ -3,7 +3,7 @@
  * A service that stays keeps its listener, so no client is refused at any moment: the old process stops
  * accepting and leaves, who comes then waits in the listener's queue, and the new process takes him.
  * Connected clients are finished by the processes that serve them. A cyrus.conf with an error in it changes
- * nothing.
+ * nothing; a service whose listen means nothing now (a host that has no address, say) stays as it is.
  */
 #include "server/master/master_private.h"
 
@@ -101,7 +101,7 @@ void reload(struct master *m)
 	struct us_err err;
 
 	log_event(LOG_NOTICE, "master.hup", LF_TEXT("got SIGHUP"));
-	if (settings_load(m->opt.cyrus_conf, /* first */ false, &s, &err) < 0) {
+	if (settings_load(m->opt.cyrus_conf, &s, &err) < 0) {
 		log_event(LOG_ERR, "master.reload.refused",
 			  LF_TEXT("configuration stays as it was"), LF_ERR(&err));
 		return;

@@ -1,7 +1,6 @@
 /* settings.c - see settings.h. server/base/cyrusconf.h reads the file; here is what master makes of it. */
 #include "server/master/settings.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -130,31 +129,16 @@ void settings_free(struct settings *s)
 	free_list(&s->daemons);
 }
 
-/* An entry that cannot be run at all ends a start; a running master goes on without it. */
-static int refuse(const struct cyrusconf_entry *e, const char *path, bool first, struct us_err *err)
-{
-	char text[300];
-
-	if (first)
-		return us_fail(err, US_ECONFIG, "%s:%u: %s: %s", path, e->line, e->name, e->fault);
-	snprintf(text, sizeof(text), "WARNING: %s: %s -- ignored", e->name, e->fault);
-	log_event(LOG_WARNING, "master.entry.ignored", LF_TEXT(text), LF_STR("path", path),
-		  LF_NUM("line", e->line));
-	return 0;
-}
-
 static int add_section(const struct cyrusconf *conf, enum cyrusconf_section section,
-		       const char *path, bool first, struct entries *list, struct us_err *err)
+		       const char *path, struct entries *list, struct us_err *err)
 {
 	const struct cyrusconf_entry *e;
 	size_t at = 0;
 
 	while ((e = cyrusconf_next(conf, section, &at)) != NULL) {
-		if (e->fault) {
-			if (refuse(e, path, first, err) < 0)
-				return US_ECONFIG;
-			continue;
-		}
+		if (e->fault)
+			return us_fail(err, US_ECONFIG, "%s:%u: %s: %s", path, e->line, e->name,
+				       e->fault);
 		us_grow(&list->items, list->n, &list->cap, sizeof(*list->items));
 		list->items[list->n++] = make_entry(e);
 	}
@@ -167,11 +151,11 @@ static void log_notes(const struct cyrusconf *conf, const char *path)
 	size_t at = 0;
 
 	while ((note = cyrusconf_next_note(conf, &at)) != NULL)
-		log_event(LOG_NOTICE, "master.config.note", LF_TEXT(note->text),
+		log_event(LOG_WARNING, "master.config.note", LF_TEXT(note->text),
 			  LF_STR("path", path), LF_NUM("line", note->line));
 }
 
-int settings_load(const char *path, bool first, struct settings *out, struct us_err *err)
+int settings_load(const char *path, struct settings *out, struct us_err *err)
 {
 	struct settings s = {0};
 	struct cyrusconf *conf = NULL;
@@ -182,13 +166,13 @@ int settings_load(const char *path, bool first, struct settings *out, struct us_
 		return rc;
 	if (!path)
 		path = "cyrus.conf";
-	rc = add_section(conf, CYRUSCONF_START, path, first, &s.start, err);
+	rc = add_section(conf, CYRUSCONF_START, path, &s.start, err);
 	if (rc == 0)
-		rc = add_section(conf, CYRUSCONF_SERVICES, path, first, &s.services, err);
+		rc = add_section(conf, CYRUSCONF_SERVICES, path, &s.services, err);
 	if (rc == 0)
-		rc = add_section(conf, CYRUSCONF_EVENTS, path, first, &s.events, err);
+		rc = add_section(conf, CYRUSCONF_EVENTS, path, &s.events, err);
 	if (rc == 0)
-		rc = add_section(conf, CYRUSCONF_DAEMON, path, first, &s.daemons, err);
+		rc = add_section(conf, CYRUSCONF_DAEMON, path, &s.daemons, err);
 	if (rc == 0) {
 		log_notes(conf, path);
 		*out = s;

@@ -37,9 +37,9 @@ struct settings {
 };
 
 /* Read and check the file; path NULL: the default one. *out is for settings_free(); untouched on failure.
- * US_ECONFIG with file and line: it cannot be read, or is no cyrus.conf. `first`: at start-up, when an entry
- * without a cmd or with a name given before is an error; later such entries are logged and left out. */
-int settings_load(const char *path, bool first, struct settings *out, struct us_err *err);
+ * US_ECONFIG with file and line: it cannot be read, is no cyrus.conf, or has an entry that cannot be run: one without a cmd or
+ * listen, or with a name given before. */
+int settings_load(const char *path, struct settings *out, struct us_err *err);
 void settings_free(struct settings *s);
 
 /* Entries of one's own; the copy is for entry_fini(). */

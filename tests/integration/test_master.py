@@ -472,6 +472,27 @@ def test_hup_with_a_bad_file_changes_nothing(m, port):
     assert m.client(port).alive()
 
 
+@pytest.mark.parametrize("entry, message", [
+    ("echo listen={listen}", "it has no cmd"), ("echo cmd=echod", "it has no listen"),
+    ("other cmd=echod listen={listen}\n  other cmd=echod listen={listen}", "its name is taken"),
+    ("echo cmd=echod listen=nosuchservice", "stays as it was"),
+    ("echo cmd=echod listen={listen} proto=carrier-pigeon", "stays as it was")])
+def test_hup_with_an_entry_that_cannot_be_run_ends_no_service(m, port, entry, message):
+    m.echo("echo", f"127.0.0.1:{port}")
+    m.start()
+    client = m.client(port)
+    good = m.cyrus_conf.read_text()
+    m.cyrus_conf.write_text(f"SERVICES {{\n  {entry.format(listen=f'127.0.0.1:{port}')}\n}}\n")
+    m.process.send_signal(signal.SIGHUP)
+    m.wait_log(message)
+    for _ in range(5):
+        assert client.alive() and m.client(port).alive()
+    m.cyrus_conf.write_text(good)
+    m.process.send_signal(signal.SIGHUP)
+    m.wait_log("Services reconfigured")
+    assert client.alive() and m.client(port).alive()
+
+
 # ---- events ------------------------------------------------------------------------------------------
 
 def test_events_run_at_start_and_again_after_hup(m):
