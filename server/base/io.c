@@ -157,6 +157,13 @@ int io_sync_dir(const struct failpoint *fp, int dir, const char *path, struct us
 	return rc < 0 ? us_err_prefix(err, "directory %s", path) : 0;
 }
 
+int io_syncfs(const struct failpoint *fp, int fd, struct us_err *err)
+{
+	if (!passes(fp) || syncfs(fd) < 0)
+		return us_fail_errno(err, "syncfs");
+	return 0;
+}
+
 int io_mkdir(const struct failpoint *fp, int dir, const char *path, mode_t mode, struct us_err *err)
 {
 	if (!passes(fp) || mkdirat(dir, path, mode) < 0)
@@ -192,6 +199,54 @@ int io_rmdir(const struct failpoint *fp, int dir, const char *path, struct us_er
 	if (!passes(fp) || (unlinkat(dir, path, AT_REMOVEDIR) < 0 && errno != ENOENT))
 		return us_fail_errno(err, "rmdir %s", path);
 	return 0;
+}
+
+static bool is_itself(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+/* Only errno tells an end from a failure. */
+static const struct dirent *next_name(DIR *d)
+{
+	errno = 0;
+	return readdir(d);
+}
+
+int io_each_name(const struct failpoint *fp, int dir, const char *path,
+		 int (*fn)(void *ctx, const struct dirent *entry), void *ctx, struct us_err *err)
+{
+	const struct dirent *entry;
+	int fd = -1, rc;
+	DIR *d;
+
+	rc = io_open(NULL, dir, path, O_RDONLY | O_DIRECTORY, 0, &fd, err);
+	if (rc < 0)
+		return rc;
+	d = fdopendir(fd);
+	if (!d) {
+		rc = us_fail_errno(err, "read directory %s", path);
+		io_close(&fd);
+		return rc;
+	}
+	while (rc == 0 && (entry = next_name(d)))
+		if (!is_itself(entry->d_name))
+			rc = fn(ctx, entry);
+	if (rc == 0 && (errno || !passes(fp)))
+		rc = us_fail_errno(err, "read directory %s", path);
+	closedir(d);
+	return rc;
+}
+
+int io_copy_time(int from, int to, struct us_err *err)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
+	struct stat st;
+
+	if (fstat(from, &st) < 0)
+		return us_fail_errno(err, "look at the time of a file");
+	times[1] = st.st_mtim;
+	return futimens(to, times) < 0 ? us_fail_errno(err, "set the time of a file") : 0;
 }
 
 /* Sync the directory that holds the last component of `path`. */

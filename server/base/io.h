@@ -6,6 +6,7 @@
 #ifndef US_BASE_IO_H
 #define US_BASE_IO_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,6 +29,7 @@ int io_read_file(int dir, const char *path, size_t limit, struct buf *out, struc
 int io_fdatasync(const struct failpoint *fp, int fd, struct us_err *err);
 int io_fsync(const struct failpoint *fp, int fd, struct us_err *err); /* a directory too */
 int io_sync_dir(const struct failpoint *fp, int dir, const char *path, struct us_err *err);
+int io_syncfs(const struct failpoint *fp, int fd, struct us_err *err); /* all of its file system */
 int io_mkdir(const struct failpoint *fp, int dir, const char *path, mode_t mode,
 	     struct us_err *err);
 int io_link(const struct failpoint *fp, int from_dir, const char *from, int to_dir, const char *to,
@@ -37,6 +39,14 @@ int io_rename(const struct failpoint *fp, int from_dir, const char *from, int to
 /* A name that is gone already is well. */
 int io_unlink(const struct failpoint *fp, int dir, const char *path, struct us_err *err);
 int io_rmdir(const struct failpoint *fp, int dir, const char *path, struct us_err *err);
+
+/* Call fn for each name in a directory but "." and "..", in no order; it may remove the one it is given. What fn returns other
+ * than 0 ends the walk and is returned. 0: all of them were shown. A directory that can be opened or read only in part is
+ * an error, after the part; the failpoint stands at its end. */
+int io_each_name(const struct failpoint *fp, int dir, const char *path,
+		 int (*fn)(void *ctx, const struct dirent *entry), void *ctx, struct us_err *err);
+/* Give the file `to` the modification time of `from`. */
+int io_copy_time(int from, int to, struct us_err *err);
 
 /* Make `path` and what is missing above it, each 0700, each durable. */
 int io_mkdirs(const struct failpoint *fp, const char *path, struct us_err *err);

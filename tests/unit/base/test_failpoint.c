@@ -115,6 +115,43 @@ static void armed_io_fails_with_that_errno(void **state UNUSED)
 	failpoint_use(NULL);
 }
 
+static int count_name(void *ctx, const struct dirent *entry)
+{
+	unsigned *n = ctx;
+
+	assert_int_equal(strlen(entry->d_name), 1);
+	return ++*n == 7 ? 42 : 0;
+}
+
+static void a_directory_is_shown_whole_or_not_well(void **state UNUSED)
+{
+	static struct failpoint_page page;
+	char path[] = "/tmp/us-names-XXXXXX", name[2] = "a";
+	struct us_err err;
+	unsigned n = 0;
+	int dir;
+
+	assert_non_null(mkdtemp(path));
+	dir = open(path, O_RDONLY | O_DIRECTORY);
+	for (; name[0] < 'd'; name[0]++)
+		assert_int_equal(mkdirat(dir, name, 0700), 0);
+	assert_int_equal(io_each_name(NULL, dir, ".", count_name, &n, &err), 0);
+	assert_int_equal(n, 3);
+	failpoint_page_init(&page);
+	failpoint_use(&page);
+	arm(&page, "test.list", FAILPOINT_EIO, 0);
+	assert_int_equal(io_each_name(FP("test.list"), dir, ".", count_name, &n, &err), US_EIO);
+	failpoint_use(NULL);
+	assert_int_equal(n, 6);
+	assert_int_equal(io_each_name(NULL, dir, ".", count_name, &n, &err), 42);
+	assert_int_equal(n, 7);
+	while (name[0]-- > 'a')
+		assert_int_equal(unlinkat(dir, name, AT_REMOVEDIR), 0);
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(io_each_name(NULL, AT_FDCWD, path, count_name, &n, &err), US_ENOENT);
+	close(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -124,6 +161,7 @@ int main(void)
 		cmocka_unit_test(points_keep_their_names_in_an_initializer),
 		cmocka_unit_test(torn_write_leaves_half_and_dies),
 		cmocka_unit_test(armed_io_fails_with_that_errno),
+		cmocka_unit_test(a_directory_is_shown_whole_or_not_well),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
