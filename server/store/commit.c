@@ -185,15 +185,10 @@ void commit_settle_first_unseen(struct commit *c)
 }
 
 /* Files to be removed after the commit. */
-static void note_unlinked(struct commit *c, uint32_t low, uint32_t high)
+static void note_unlinked(struct commit *c, uint32_t uid)
 {
-	if (c->n_unlinked && c->unlinked[c->n_unlinked - 1].high + 1 == low) {
-		c->unlinked[c->n_unlinked - 1].high = high;
-		return;
-	}
 	us_grow(&c->unlinked, c->n_unlinked, &c->cap_unlinked, sizeof(c->unlinked[0]));
-	c->unlinked[c->n_unlinked].low = low;
-	c->unlinked[c->n_unlinked++].high = high;
+	c->unlinked[c->n_unlinked++] = uid;
 }
 
 static int change_record(struct commit *c, const struct record *after, struct us_err *err)
@@ -207,7 +202,7 @@ static int change_record(struct commit *c, const struct record *after, struct us
 	counters_replace(&v->counters, old ? &before : NULL, after, &v->names);
 	follow_first_unseen(c, old ? &before : NULL, after);
 	if (old && after->internal_flags & ~before.internal_flags & RECORD_UNLINKED)
-		note_unlinked(c, after->uid, after->uid);
+		note_unlinked(c, after->uid);
 	if (!record_is_live(after) && (!old || record_is_live(&before)) &&
 	    (!v->counters.first_expunged || after->last_updated < v->counters.first_expunged))
 		v->counters.first_expunged = after->last_updated;
@@ -427,8 +422,9 @@ int commit_unlink(struct commit *c, uint32_t low, uint32_t high, struct us_err *
 		counters_replace(&v->counters, r, NULL, &v->names);
 		if (r->modseq > v->counters.deletedmodseq)
 			v->counters.deletedmodseq = r->modseq;
+		if (!(r->internal_flags & RECORD_UNLINKED))
+			note_unlinked(c, r->uid);
 	}
-	note_unlinked(c, low, high);
 	return commit_add_op(c, &op, err);
 }
 

@@ -340,16 +340,15 @@ static void ring_bell(struct mailbox *m)
 
 static void remove_unlinked_files(struct commit *c)
 {
-	for (size_t i = 0; i < c->n_unlinked; i++)
-		for (uint64_t uid = c->unlinked[i].low; uid <= c->unlinked[i].high; uid++) {
-			char name[16];
-			struct us_err err;
-			message_file_name((uint32_t)uid, name);
-			if (io_unlink(FP("store.commit.unlink"), c->m->dir, name, &err) < 0)
-				log_event(LOG_WARNING, "store.message.kept",
-					  LF_STR("mailbox", c->m->name.data), LF_NUM("uid", uid),
-					  LF_ERR(&err));
-		}
+	for (size_t i = 0; i < c->n_unlinked; i++) {
+		char name[16];
+		struct us_err err;
+		message_file_name(c->unlinked[i], name);
+		if (io_unlink(FP("store.commit.unlink"), c->m->dir, name, &err) < 0)
+			log_event(LOG_WARNING, "store.message.kept",
+				  LF_STR("mailbox", c->m->name.data), LF_NUM("uid", c->unlinked[i]),
+				  LF_ERR(&err));
+	}
 }
 
 static void check_partitions(struct commit_end *list, size_t n)

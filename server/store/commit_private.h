@@ -19,9 +19,7 @@ struct commit {
 	uint32_t first_uid, high_uid; /* of the files that got names, for abort; 0: none */
 	struct staged **unsynced;     /* their bytes are not on the disk */
 	size_t n_unsynced, cap_unsynced;
-	struct {
-		uint32_t low, high;
-	} * unlinked;
+	uint32_t *unlinked; /* UIDs whose files go with it */
 	size_t n_unlinked, cap_unlinked;
 	struct meta_batch *meta;
 	bool meta_lazy;

@@ -9,7 +9,6 @@
  */
 #include "server/store/compact.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +22,6 @@
 #include "server/store/folder_private.h"
 #include "server/store/history.h"
 #include "server/store/mailbox_private.h"
-#include "server/store/message.h"
 #include "server/store/meta/meta.h"
 #include "server/store/partition.h"
 
@@ -102,51 +100,47 @@ static long number_of(const char *name, const char *prefix)
 	return strncmp(name, prefix, len) == 0 ? strtol(name + len, NULL, 10) : -1;
 }
 
-/* The file of a message that left the mailbox: its remover died. Files above last_uid are another matter: reconstruct's. */
-static bool is_stray(struct view *v, const char *name)
-{
-	uint64_t uid;
+struct removal {
+	int dir;
+	const struct generation *g;
+};
 
-	return v && !v->corrupt && message_file_uid(name, &uid) && uid <= v->counters.last_uid &&
-	       !view_find(v, (uint32_t)uid);
+/* Files of generations the new index does not name. */
+static int remove_old(void *ctx, const struct dirent *entry)
+{
+	const struct removal *r = ctx;
+	long number = r->g->number, cache_number = r->g->cache_number;
+	long jnl = number_of(entry->d_name, "mbox.jnl."),
+	     ann = number_of(entry->d_name, "mbox.ann."),
+	     cache = number_of(entry->d_name, "mbox.cache.");
+
+	if ((jnl >= 0 && jnl != number) || (ann >= 0 && ann != number) ||
+	    (cache >= 0 && cache != cache_number))
+		(void)io_unlink(FP("store.compact.unlink"), r->dir, entry->d_name,
+				NULL); /* the next one tries again */
+	return 0;
 }
 
-/* Files of generations the new index does not name, and of messages it does not know. */
-static void remove_old(int dir, const struct generation *g)
-{
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-
-	while (d && (entry = readdir(d))) {
-		const char *name = entry->d_name;
-		long jnl = number_of(name, "mbox.jnl."), ann = number_of(name, "mbox.ann."),
-		     cache = number_of(name, "mbox.cache.");
-		if ((jnl >= 0 && jnl != (long)g->number) || (ann >= 0 && ann != (long)g->number) ||
-		    (cache >= 0 && cache != (long)g->cache_number) || is_stray(g->view, name))
-			(void)io_unlink(FP("store.compact.unlink"), dir, name,
-					NULL); /* the next one tries again */
-	}
-	if (d)
-		closedir(d);
-}
-
-int generation_write(int dir, const struct generation *g, uint64_t boot_tag, uint64_t epoch,
+/* If the switch was made and could not be made durable, neither generation may be written to: the old one has no name any
+ * more, and the new one may not outlive the machine. */
+int generation_write(int dir, const struct generation *g, uint64_t boot_tag, struct partition *p,
 		     struct us_err *err)
 {
-	int rc = write_beside(dir, g, boot_tag, epoch, err);
+	struct removal old = {dir, g};
+	int rc = write_beside(dir, g, boot_tag, partition_epoch(p), err);
 
 	if (rc == 0)
 		rc = write_index(dir, g, err);
 	if (rc == 0)
-		rc = io_fsync(FP("store.compact.sync_names"), dir, err);
+		rc = partition_synced(p, io_fsync(FP("store.compact.sync_names"), dir, err), err);
 	if (rc == 0)
 		rc = io_rename(FP("store.compact.switch"), dir, INDEX_FILE ".new", dir, INDEX_FILE,
 			       err);
 	if (rc == 0)
-		rc = io_fsync(FP("store.compact.sync_switch"), dir, err);
+		rc = partition_synced(p, io_fsync(FP("store.compact.sync_switch"), dir, err), err);
 	if (rc == 0)
-		remove_old(dir, g);
+		(void)io_each_name(NULL, dir, ".", remove_old, &old,
+				   NULL); /* or the next one does */
 	return rc;
 }
 
@@ -156,7 +150,7 @@ static const struct record *no_record(void *ctx UNUSED)
 }
 
 int compact_create(int dir, const struct storeid *storeid, struct span uniqueid,
-		   const struct counters *counters, uint64_t boot_tag, uint64_t epoch,
+		   const struct counters *counters, uint64_t boot_tag, struct partition *p,
 		   struct us_err *err)
 {
 	struct generation g = {.storeid = *storeid,
@@ -166,27 +160,7 @@ int compact_create(int dir, const struct storeid *storeid, struct span uniqueid,
 			       .counters = *counters,
 			       .records = {no_record, NULL}};
 
-	return generation_write(dir, &g, boot_tag, epoch, err);
-}
-
-/* ---- files of the unlinked ------------------------------------------------------------------------- */
-
-/* Whoever unlinked these may have died before he removed their files. The op is about to be forgotten: what is still there
- * would stay for ever, or until an index that cannot be read brings it back. */
-static void remove_unlinked(struct mailbox *m, const struct op_unlink *op)
-{
-	uint32_t last = m->view.counters.last_uid, high = op->high < last ? op->high : last;
-
-	for (uint64_t uid = op->low; uid <= high; uid++) {
-		char name[16];
-		struct us_err err;
-		message_file_name((uint32_t)uid, name);
-		if (!view_find(&m->view, (uint32_t)uid) &&
-		    io_unlink(FP("store.compact.unlink"), m->dir, name, &err) < 0)
-			log_event(LOG_WARNING, "store.message.kept",
-				  LF_STR("mailbox", m->name.data), LF_NUM("uid", uid),
-				  LF_ERR(&err));
-	}
+	return generation_write(dir, &g, boot_tag, p, err);
 }
 
 /* ---- flag history -------------------------------------------------------------------------------- */
@@ -218,8 +192,6 @@ static int collect_history(struct mailbox *m, struct history *h, struct us_err *
 		const struct journal_op *op = NULL;
 		bool bad;
 		while (rc > 0 && (op = journal_op_next(frame, op, &bad))) {
-			if (op->kind == OP_UNLINK)
-				remove_unlinked(m, (const void *)op);
 			history_note(h, changed_by(&past, op), op);
 			if (view_apply(&past, op, frame->serial, err) < 0)
 				rc = US_ECORRUPT;
@@ -256,8 +228,6 @@ static int settle_meta(struct mailbox *m, struct us_err *err)
 	return rc == 0 ? mailbox_repair(m, err) : rc;
 }
 
-/* If the switch was made and could not be made durable, neither generation may be written to: our view is of the one that
- * no name leads to any more, and the other may not outlive the machine. */
 int compact(struct mailbox *m, struct us_err *err)
 {
 	struct view *v = &m->view;
@@ -271,8 +241,7 @@ int compact(struct mailbox *m, struct us_err *err)
 			       .names = &v->names,
 			       .annots = &v->annots,
 			       .n_records = v->counters.records,
-			       .records = {next_record, &walker},
-			       .view = v};
+			       .records = {next_record, &walker}};
 	int rc;
 
 	us_assert(m->locked);
@@ -280,18 +249,18 @@ int compact(struct mailbox *m, struct us_err *err)
 		return us_fail(err, US_ECORRUPT, "a record's checksum is wrong");
 	rc = settle_meta(m, err);
 	if (rc == 0)
+		rc = mailbox_remove_left(
+			m, err); /* the journal knows what left; the new one will not */
+	if (rc == 0)
 		rc = collect_history(m, &history, err);
 	if (rc == 0) {
 		g.uniqueid = m->row.uniqueid; /* the row was read anew */
 		g.history = &history.ops;
 		g.n_history = history.n;
 		g.counters.last_repack = store_now();
-		rc = generation_write(m->dir, &g, store_boot_tag(m->store),
-				      partition_epoch(m->partition), err);
+		rc = generation_write(m->dir, &g, store_boot_tag(m->store), m->partition, err);
 	}
 	history_fini(&history);
-	if (rc < 0 && !mailbox_has_same_index(m))
-		return partition_poison(m->partition, err);
 	if (rc == 0)
 		rc = mailbox_reopen_view(m, err);
 	if (rc == 0)

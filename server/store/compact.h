@@ -7,6 +7,7 @@
 
 #include "server/base/err.h"
 #include "server/store/mailbox.h"
+#include "server/store/partition.h"
 
 /* Write a new generation; the mailbox is locked. The view is of the new generation afterwards. */
 int compact(struct mailbox *m, struct us_err *err);
@@ -21,11 +22,12 @@ void compact_when_idle(struct mailbox *m);
 
 /* Make the files of a new, empty mailbox in its directory, all durable but for their names. */
 int compact_create(int dir, const struct storeid *storeid, struct span uniqueid,
-		   const struct counters *counters, uint64_t boot_tag, uint64_t epoch,
+		   const struct counters *counters, uint64_t boot_tag, struct partition *p,
 		   struct us_err *err);
 
 /* Write generation `generation` of a mailbox made of these records (UIDs ascending), names and annotations, and switch to it; what was
- * there of other generations is removed. For compaction and reconstruct. */
+ * there of other generations is removed. A switch that cannot be made durable poisons `p`, where dir is. For
+ * compaction, reconstruct and moves. */
 struct generation {
 	struct storeid storeid;
 	struct span uniqueid;
@@ -36,12 +38,10 @@ struct generation {
 	const struct annots *annots;
 	uint64_t n_records;
 	struct index_source records;
-	struct view *
-		view; /* files of messages it does not know are removed; NULL: all are left alone */
 	const struct buf *history; /* FLAGHIST ops to carry over, may be NULL */
 	uint32_t n_history;
 };
-int generation_write(int dir, const struct generation *g, uint64_t boot_tag, uint64_t epoch,
+int generation_write(int dir, const struct generation *g, uint64_t boot_tag, struct partition *p,
 		     struct us_err *err);
 
 #endif

@@ -235,8 +235,7 @@ static int make_files(struct creation *c, struct us_err *err)
 
 	return rc < 0 ? rc
 		      : compact_create(c->dir, &c->row.storeid, c->row.uniqueid, &c->counters,
-				       store_boot_tag(c->store), partition_epoch(c->partition),
-				       err);
+				       store_boot_tag(c->store), c->partition, err);
 }
 
 /* A mailbox that comes back is not dead any more, under whatever name it died. */

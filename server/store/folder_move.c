@@ -20,6 +20,7 @@
 #include "server/store/commit.h"
 #include "server/store/compact.h"
 #include "server/store/folder_private.h"
+#include "server/store/mailbox_private.h"
 #include "server/store/mboxname.h"
 #include "server/store/meta/meta.h"
 #include "server/store/partition.h"
@@ -87,17 +88,6 @@ static const struct record *next_uncached(void *ctx)
 	return &w->record;
 }
 
-static int sync_copied(int dir, struct us_err *err)
-{
-	int verdict = failpoint_hit(FP("store.move.sync"));
-
-	if (verdict < 0)
-		failpoint_die();
-	if (verdict > 0)
-		errno = verdict;
-	return verdict > 0 || syncfs(dir) < 0 ? us_fail_errno(err, "sync the new partition") : 0;
-}
-
 /* Make the mailbox again on `to`, under the store id *id. */
 static int copy_mailbox(struct mailbox *m, struct partition *to, const struct storeid *id,
 			struct us_err *err)
@@ -122,9 +112,9 @@ static int copy_mailbox(struct mailbox *m, struct partition *to, const struct st
 	if (rc == 0)
 		rc = copy_messages(m, dir, err);
 	if (rc == 0)
-		rc = generation_write(dir, &g, store_boot_tag(m->store), partition_epoch(to), err);
+		rc = generation_write(dir, &g, store_boot_tag(m->store), to, err);
 	if (rc == 0)
-		rc = sync_copied(dir, err);
+		rc = partition_synced(to, io_syncfs(FP("store.move.sync"), dir, err), err);
 	io_close(&dir);
 	return rc;
 }

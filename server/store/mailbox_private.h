@@ -19,6 +19,9 @@ int mailbox_recover(struct mailbox *m, struct us_err *err);
 int mailbox_repair(struct mailbox *m, struct us_err *err);
 /* Holding the mailbox lock: remove the files of UIDs from low to high, those that there are. False: one is left. */
 bool mailbox_remove_files(struct mailbox *m, uint64_t low, uint64_t high);
+/* Holding the mailbox lock: remove the files of messages that left, and of those that were unlinked, which whoever did that
+ * died before he removed, or could not. To be done before the journal that tells of them is replaced. */
+int mailbox_remove_left(struct mailbox *m, struct us_err *err);
 /* Before a commit: is mbox.hdr there and as new as the row? Looked at once a boot and journal; else written again. */
 void mailbox_check_hdr(struct mailbox *m);
 /* Give metad every META op with a serial above the row's. */

@@ -110,6 +110,11 @@ int partition_poison(struct partition *p, struct us_err *err)
 	return us_fail(err, US_EIO, "partition %s is poisoned after a failed sync", p->name);
 }
 
+int partition_synced(struct partition *p, int rc, struct us_err *err)
+{
+	return rc < 0 ? partition_poison(p, err) : rc;
+}
+
 uint64_t partition_epoch(const struct partition *p)
 {
 	return __atomic_load_n(&p->state->epoch, __ATOMIC_ACQUIRE);

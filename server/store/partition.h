@@ -30,6 +30,8 @@ void partition_close(struct partition *p);
 bool partition_is_poisoned(const struct partition *p);
 /* A sync failed: log it once, poison. Returns US_EIO with *err saying so. */
 int partition_poison(struct partition *p, struct us_err *err);
+/* `rc` is what a sync of something below the partition gave: an error poisons, for the next one might say that all is well. */
+int partition_synced(struct partition *p, int rc, struct us_err *err);
 uint64_t partition_epoch(const struct partition *p);
 /* Lift the poison: raise the epoch, so that every mailbox is recovered before its next use. Nothing may be
  * using the partition. */

@@ -250,8 +250,7 @@ static int write_generation(struct work *w, const struct counters *counters, str
 			       .history = &w->s.history.ops,
 			       .n_history = w->s.history.n};
 
-	return generation_write(w->dir, &g, store_boot_tag(w->store), partition_epoch(w->partition),
-				err);
+	return generation_write(w->dir, &g, store_boot_tag(w->store), w->partition, err);
 }
 
 /* The index knows it better: clients have seen that one. */

@@ -353,17 +353,26 @@ static void add_under_its_uid(struct work *w, uint32_t uid, const struct stat *s
 	plan(w, STEP_SYNC, name, NULL);
 }
 
+/* The file of a message that was unlinked: whoever did that died before he removed it, or could not, unless somebody put
+ * it back since. */
+static void look_at_unlinked(struct work *w, struct newcomers *n, uint32_t uid, bool put_back)
+{
+	if (put_back) {
+		add_newcomer(n, uid);
+		return;
+	}
+	reconstruct_tell(w, " uid %u was removed - removing its file", uid);
+	plan(w, STEP_REMOVE, name_of(w, uid), NULL);
+}
+
 /* A file nobody has a record for. */
 static void look_at_stranger(struct work *w, struct newcomers *n, uint32_t uid,
 			     const struct stat *st)
 {
 	int64_t unlinked_ns = salvage_unlink_time(&w->s, uid);
 
-	if (unlinked_ns && ns(st->st_ctim) <= unlinked_ns)
-		plan(w, STEP_REMOVE, name_of(w, uid),
-		     NULL); /* cut short between commit and removal */
-	else if (unlinked_ns)
-		add_newcomer(n, uid); /* somebody put it back since */
+	if (unlinked_ns)
+		look_at_unlinked(w, n, uid, ns(st->st_ctim) > unlinked_ns);
 	else if (uid && (uid > w->known_last || salvage_may_have_lost(&w->s, uid)))
 		add_under_its_uid(w, uid, st);
 	else
@@ -469,7 +478,7 @@ static int look_at_file(struct work *w, struct files *f, struct newcomers *n, st
 		plan(w, STEP_REMOVE, name, NULL); /* nothing is in it: as good as none */
 		file->present = false;
 	} else if (r && r->internal_flags & RECORD_UNLINKED) {
-		add_newcomer(n, file->uid);
+		look_at_unlinked(w, n, file->uid, st.st_ctim.tv_sec > r->last_updated);
 	} else if (r) {
 		look_at_pair(w, n, r, &st);
 	} else {

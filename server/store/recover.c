@@ -8,9 +8,9 @@
  *
  * Then META ops that metad has not got are given to it: they were committed with their frame.
  */
-#include <dirent.h>
 #include <fcntl.h>
-#include <string.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 
 #include "server/base/io.h"
 #include "server/base/log.h"
@@ -196,32 +196,32 @@ static bool remove_file(struct mailbox *m, uint64_t uid)
 	return false;
 }
 
-/* A peer may give a message any UID: what lies between two of them is not counted through. */
-static bool remove_listed_files(struct mailbox *m, uint64_t low, uint64_t high)
+struct removal {
+	struct mailbox *m;
+	uint64_t low, high;
+	bool all;
+};
+
+static int remove_between(void *ctx, const struct dirent *entry)
 {
-	int fd = openat(m->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-	bool all = d != NULL;
+	struct removal *r = ctx;
 	uint64_t uid;
 
-	while (d && (entry = readdir(d)))
-		if (message_file_uid(entry->d_name, &uid) && uid >= low && uid <= high)
-			all &= remove_file(m, uid);
-	if (d)
-		closedir(d);
-	return all;
+	if (message_file_uid(entry->d_name, &uid) && uid >= r->low && uid <= r->high)
+		r->all &= remove_file(r->m, uid);
+	return 0;
 }
 
+/* A peer may give a message any UID: what lies between two of them is not counted through. */
 bool mailbox_remove_files(struct mailbox *m, uint64_t low, uint64_t high)
 {
-	bool all = true;
+	struct removal r = {m, low, high, true};
 
 	if (low <= high && high - low >= LIST_INSTEAD)
-		return remove_listed_files(m, low, high);
+		return io_each_name(NULL, m->dir, ".", remove_between, &r, NULL) == 0 && r.all;
 	for (uint64_t uid = low; uid <= high; uid++)
-		all &= remove_file(m, uid);
-	return all;
+		r.all &= remove_file(m, uid);
+	return r.all;
 }
 
 /* Message files that got their names for a commit that never came. */
@@ -237,6 +237,86 @@ static void remove_unborn(struct mailbox *m)
 	if (mailbox_remove_files(m, low, high))
 		journal_set_word(&head->unborn_low, 0);
 }
+
+/* ---- files of messages that left ----------------------------------------------------------------- */
+
+struct leaving {
+	struct mailbox *m;
+	struct {
+		uint32_t low, high;
+		int64_t time_ns;
+	} * unlinked; /* by UNLINK ops */
+	size_t n, cap;
+};
+
+static int read_unlinked(struct leaving *l, struct us_err *err)
+{
+	struct journal *j = &l->m->view.journal;
+	struct journal_position at = journal_start(j);
+	const struct journal_frame *frame;
+	int rc;
+
+	while ((rc = journal_next(j, &at, l->m->view.at.offset, &frame, err)) > 0) {
+		const struct journal_op *op = NULL;
+		bool bad;
+		while ((op = journal_op_next(frame, op, &bad))) {
+			const struct op_unlink *u = (const void *)op;
+			if (op->kind != OP_UNLINK)
+				continue;
+			us_grow(&l->unlinked, l->n, &l->cap, sizeof(l->unlinked[0]));
+			l->unlinked[l->n].low = u->low;
+			l->unlinked[l->n].high = u->high;
+			l->unlinked[l->n++].time_ns = frame->time_ns;
+		}
+	}
+	return rc;
+}
+
+/* Did the message leave, and the file not change since? One that did was put back by somebody: reconstruct takes it up. */
+static bool has_left(const struct leaving *l, uint64_t uid, const struct record *r,
+		     const struct timespec *changed)
+{
+	if (r)
+		return changed->tv_sec <= r->last_updated;
+	for (size_t i = 0; i < l->n; i++)
+		if (uid >= l->unlinked[i].low && uid <= l->unlinked[i].high &&
+		    changed->tv_sec * 1000000000LL + changed->tv_nsec <= l->unlinked[i].time_ns)
+			return true;
+	return false;
+}
+
+static int remove_if_left(void *ctx, const struct dirent *entry)
+{
+	struct leaving *l = ctx;
+	const struct record *r;
+	struct stat st;
+	uint64_t uid;
+
+	if (!message_file_uid(entry->d_name, &uid))
+		return 0;
+	r = view_find(&l->m->view, (uint32_t)uid);
+	if (r && !(r->internal_flags & RECORD_UNLINKED))
+		return 0;
+	if (fstatat(l->m->dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    has_left(l, uid, r, &st.st_ctim) && remove_file(l->m, uid))
+		log_event(LOG_NOTICE, "store.message.removed", LF_STR("mailbox", l->m->name.data),
+			  LF_NUM("uid", uid));
+	return 0;
+}
+
+int mailbox_remove_left(struct mailbox *m, struct us_err *err)
+{
+	struct leaving l = {.m = m};
+	int rc = read_unlinked(&l, err);
+
+	/* Mostly there are no such messages, and no need to list the others. */
+	if (rc == 0 && (l.n || m->view.counters.records > m->view.counters.exists))
+		rc = io_each_name(NULL, m->dir, ".", remove_if_left, &l, err);
+	free(l.unlinked);
+	return rc;
+}
+
+/* ---- and the rest -------------------------------------------------------------------------------- */
 
 /* The words say what a live holder has done; the row, what metad kept of it. A lazy batch may be lost with metad, and a row
  * that was made again from mbox.hdr may be older than the journal. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "server/base/buf.h"
+#include "server/base/failpoint.h"
 #include "server/store/commit.h"
 #include "server/store/compact.h"
 #include "server/store/folder.h"
@@ -115,6 +116,28 @@ static inline int rig_teardown(void **state)
 	rig_free(*state);
 	free(*state);
 	return 0;
+}
+
+/* The next pass of that failpoint fails; rig_mend() tells whether one did, and ends it. */
+static inline struct failpoint_page *rig_page(void)
+{
+	static struct failpoint_page page;
+
+	return &page;
+}
+
+static inline void rig_break(const char *point, enum failpoint_action action)
+{
+	failpoint_page_init(rig_page());
+	snprintf(rig_page()->name, sizeof(rig_page()->name), "%s", point);
+	rig_page()->action = action;
+	failpoint_use(rig_page());
+}
+
+static inline void rig_mend(void)
+{
+	failpoint_use(NULL);
+	assert_int_equal(rig_page()->fired, 1);
 }
 
 static inline void rig_create(struct rig *rig, const char *name)

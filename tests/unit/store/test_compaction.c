@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "server/base/failpoint.h"
 #include "server/base/io.h"
@@ -121,6 +122,56 @@ static void files_of_the_unlinked_do_not_stay(void **state)
 	assert_int_equal(fstatat(m->dir, "3.", &st, 0), -1);
 	assert_int_equal(fstatat(m->dir, "2.", &st, 0), 0);
 	mailbox_close(&m);
+}
+
+/* reconstruct(8) tells operators to bring messages back so: compaction must not come before it. */
+static void files_that_were_put_back_stay(void **state)
+{
+	struct timespec tick = {0,
+				30000000}; /* file times are some milliseconds behind the clock */
+	struct rig *rig = *state;
+	struct mailbox *m;
+	struct stat st;
+	int fd;
+
+	rig_create(rig, "user.bob");
+	for (int i = 0; i < 3; i++)
+		rig_append(rig, "user.bob", MESSAGE, 0);
+	rig_flags(rig, "user.bob", 3, 0, true);
+	assert_int_equal(unlink_last(rig), 0);
+	nanosleep(&tick, NULL);
+	m = rig_mailbox(rig, "user.bob");
+	fd = openat(m->dir, "3.", O_WRONLY | O_CREAT | O_EXCL, 0600);
+	assert_int_equal(write(fd, "Subject: x\r\n\r\n", 14), 14);
+	close(fd);
+	compact_now(rig);
+	assert_int_equal(fstatat(m->dir, "3.", &st, 0), 0);
+	compact_now(rig); /* and now nothing tells when it was unlinked */
+	assert_int_equal(fstatat(m->dir, "3.", &st, 0), 0);
+	mailbox_close(&m);
+}
+
+/* UIDs without a message cost nothing. */
+static void a_wide_range_is_not_counted_through(void **state)
+{
+	struct rig *rig = *state;
+	struct mailbox *m;
+	struct commit *c;
+	struct us_err err;
+	time_t began = time(NULL);
+	int fd = -1;
+
+	rig_create(rig, "user.bob");
+	rig_append(rig, "user.bob", MESSAGE, 0);
+	rig_flags(rig, "user.bob", 1, 0, true);
+	m = locked(rig);
+	assert_ok(commit_begin(m, &c, &err), &err);
+	assert_ok(commit_unlink(c, 1, UINT32_MAX, &err), &err);
+	assert_ok(commit_finish(&c, &err), &err);
+	assert_int_equal(mailbox_open_message(m, 1, &fd, &err), US_ENOENT);
+	mailbox_close(&m);
+	compact_now(rig);
+	assert_true(time(NULL) < began + 60);
 }
 
 static void only_one_generation_is_left(void **state)
@@ -264,6 +315,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(readers_keep_what_they_had_until_they_look),
 		T(files_of_the_unlinked_do_not_stay),
+		T(files_that_were_put_back_stay),
+		T(a_wide_range_is_not_counted_through),
 		T(only_one_generation_is_left),
 		T(a_lazy_half_that_was_lost_is_done_again),
 		T(compaction_forgets_nothing_metad_has_not_got),
