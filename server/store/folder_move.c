@@ -2,9 +2,8 @@
  *
  * A rename moves no file unless the partition changes: names are rows. With another partition the messages are
  * copied into a directory with a new store id, made durable, and the row is switched; the old directory goes to the
- * trash afterwards. A crash before the switch leaves a directory nobody claims.
+ * trash afterwards. A crash before or behind the switch leaves a directory nobody claims: folder_collect_lost() finds it.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -30,8 +29,6 @@
 static int copy_message(int from_dir, int to_dir, const char *name, struct us_err *err)
 {
 	char chunk[65536];
-	struct timespec times[2];
-	struct stat st;
 	int from = -1, to = -1, rc;
 	ssize_t n;
 
@@ -42,29 +39,65 @@ static int copy_message(int from_dir, int to_dir, const char *name, struct us_er
 	while (rc == 0 && (n = read(from, chunk, sizeof(chunk))) != 0)
 		rc = n < 0 ? us_fail_errno(err, "read %s", name)
 			   : io_write(FP("store.move.write"), to, chunk, (size_t)n, err);
-	if (rc == 0 && fstat(from, &st) == 0) {
-		times[0] = st.st_atim;
-		times[1] = st.st_mtim;
-		(void)futimens(to, times); /* only a hint for reconstruct */
-	}
+	if (rc == 0)
+		rc = io_copy_time(from, to, err);
 	io_close(&from);
 	io_close(&to);
 	return rc;
 }
 
-static int copy_messages(struct mailbox *m, int to_dir, struct us_err *err)
+struct copying {
+	struct mailbox *m;
+	int to_dir;
+	struct us_err *err;
+};
+
+static int copy_if_message(void *ctx, const struct dirent *entry)
 {
-	int fd = openat(m->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
+	const struct copying *c = ctx;
 	uint64_t uid;
 
-	if (!d)
-		return us_fail_errno(err, "read the mailbox's directory");
-	while (rc == 0 && (entry = readdir(d)))
-		if (message_file_uid(entry->d_name, &uid))
-			rc = copy_message(m->dir, to_dir, entry->d_name, err);
-	closedir(d);
+	return message_file_uid(entry->d_name, &uid)
+		       ? copy_message(c->m->dir, c->to_dir, entry->d_name, c->err)
+		       : 0;
+}
+
+/* The file of a record is in both places, or in none: then it was lost before, which is no reason to stay here. */
+static int check_copy(const struct copying *c, uint32_t uid)
+{
+	char name[16];
+	struct stat from, to;
+
+	message_file_name(uid, name);
+	if (fstatat(c->m->dir, name, &from, 0) < 0) {
+		if (errno != ENOENT)
+			return us_fail_errno(c->err, "stat %s", name);
+		log_event(LOG_ERR, "store.move.missing",
+			  LF_TEXT("IOERROR: the file of a message is missing"),
+			  LF_STR("mailbox", c->m->name.data), LF_NUM("uid", uid));
+		return 0;
+	}
+	if (fstatat(c->to_dir, name, &to, 0) < 0)
+		return us_fail_errno(c->err, "stat the copy of %s", name);
+	return from.st_size == to.st_size
+		       ? 0
+		       : us_fail(c->err, US_ECORRUPT, "%s was not copied whole", name);
+}
+
+/* All message files, those without a record too: reconstruct knows what to make of them. The original goes to the trash, so
+ * what the directory showed is held against the records. */
+static int copy_messages(struct mailbox *m, int to_dir, struct us_err *err)
+{
+	struct copying c = {m, to_dir, err};
+	struct view_walk walk = view_walk(&m->view, 1);
+	const struct record *r;
+	int rc = mailbox_remove_left(m, err); /* as new files they would come back */
+
+	if (rc == 0)
+		rc = io_each_name(FP("store.move.list"), m->dir, ".", copy_if_message, &c, err);
+	while (rc == 0 && (r = view_next(&m->view, &walk)))
+		if (!(r->internal_flags & RECORD_UNLINKED))
+			rc = check_copy(&c, r->uid);
 	return rc;
 }
 
@@ -260,7 +293,7 @@ static int do_move(struct move *v, struct span partition, uint32_t uidvalidity, 
 	write_new_hdr(v);
 	if (changes_partition(v))
 		(void)partition_trash_mailbox(v->m->partition, &old, store_now(),
-					      NULL); /* else found as lost */
+					      NULL); /* else lost, see folder_collect_lost() */
 	return 0;
 }
 

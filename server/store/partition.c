@@ -320,24 +320,37 @@ static bool is_old_trash(const char *name, int64_t before)
 	return errno == 0 && *end == '\0' && end != dot + 1 && when < before;
 }
 
+struct sweep {
+	int dir;
+	int64_t before;
+	unsigned gone;
+};
+
+static int sweep_one(void *ctx, const struct dirent *entry)
+{
+	struct sweep *s = ctx;
+	struct us_err err;
+
+	if (!is_old_trash(entry->d_name, s->before))
+		return 0;
+	if (partition_remove_tree(s->dir, entry->d_name, &err) == 0)
+		s->gone++;
+	else
+		log_event(LOG_WARNING, "store.trash.kept", LF_STR("path", entry->d_name),
+			  LF_ERR(&err));
+	return 0;
+}
+
 unsigned partition_sweep_trash(const struct partition *p, int64_t before)
 {
-	int fd = openat(p->dir, "trash", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-	unsigned gone = 0;
+	struct sweep s = {.dir = -1, .before = before};
+	struct us_err err;
+	int rc = io_open(NULL, p->dir, "trash", O_RDONLY | O_DIRECTORY, 0, &s.dir, &err);
 
-	while (d && (entry = readdir(d))) {
-		struct us_err err;
-		if (!is_old_trash(entry->d_name, before))
-			continue;
-		if (partition_remove_tree(dirfd(d), entry->d_name, &err) == 0)
-			gone++;
-		else
-			log_event(LOG_WARNING, "store.trash.kept", LF_STR("path", entry->d_name),
-				  LF_ERR(&err));
-	}
-	if (d)
-		closedir(d);
-	return gone;
+	if (rc == 0)
+		rc = io_each_name(NULL, s.dir, ".", sweep_one, &s, &err);
+	if (rc < 0)
+		log_event(LOG_WARNING, "store.trash.kept", LF_STR("path", p->path), LF_ERR(&err));
+	io_close(&s.dir);
+	return s.gone;
 }

@@ -486,10 +486,10 @@ int reconstruct_mailbox(struct store *store, struct span name,
 	w.pool = pool_new();
 	read_ahead(&w);
 	rc = store_lock_namespace(store, name, STORE_SHARED, &namespace_lock, err);
-	if (rc == 0) {
+	if (rc == 0 && !options->dry_run)
 		finish_what_can_be(&w);
+	if (rc == 0)
 		rc = open_directory(&w, err);
-	}
 	if (rc == 0)
 		rc = lock_mailbox(&w, err);
 	if (rc == 0)

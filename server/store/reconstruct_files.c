@@ -4,14 +4,11 @@
  * the steps and the new index, leaves what the next run takes to the same end: a file under its new name is found
  * there, and its old record has none.
  */
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "server/base/failpoint.h"
 #include "server/base/io.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
@@ -43,25 +40,14 @@ static int compare_files(const void *a, const void *b)
 	return (x->uid > y->uid) - (x->uid < y->uid);
 }
 
-/* A UID in decimal as we write it, and a dot. */
 static bool is_message_name(const char *name, uint32_t *uid)
 {
-	struct span s = span_of(name);
-	char canonical[16];
-	uint64_t n;
+	uint64_t n = 0;
 
-	if (s.len < 2 || s.ptr[s.len - 1] != '.' ||
-	    !span_u64(span_make(s.ptr, s.len - 1), UINT32_MAX, &n))
+	if (!message_file_uid(name, &n) && strcmp(name, "0.") != 0)
 		return false;
-	message_file_name((uint32_t)n, canonical);
 	*uid = (uint32_t)n;
-	return strcmp(name, canonical) == 0;
-}
-
-static bool is_ours(const char *name)
-{
-	return span_starts(span_of(name), "mbox.") || strcmp(name, ".") == 0 ||
-	       strcmp(name, "..") == 0;
+	return true;
 }
 
 static void add_odd(struct work *w, struct files *f, const char *name)
@@ -70,28 +56,37 @@ static void add_odd(struct work *w, struct files *f, const char *name)
 	f->odd[f->n_odd++] = pool_strdup(w->pool, name);
 }
 
-static void list_files(struct work *w, struct files *f)
+struct listing {
+	struct work *w;
+	struct files *f;
+};
+
+static int note_file(void *ctx, const struct dirent *entry)
 {
-	int fd = openat(w->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
+	const struct listing *l = ctx;
+	struct files *f = l->f;
 	uint32_t uid;
 
-	memset(f, 0, sizeof(*f));
-	while (d && (entry = readdir(d))) {
-		if (entry->d_type == DT_DIR || is_ours(entry->d_name))
-			continue;
-		if (!is_message_name(entry->d_name, &uid)) {
-			add_odd(w, f, entry->d_name);
-			continue;
-		}
-		us_grow(&f->items, f->n, &f->cap, sizeof(f->items[0]));
-		f->items[f->n++] = (struct file){uid, true};
+	if (entry->d_type == DT_DIR || span_starts(span_of(entry->d_name), "mbox."))
+		return 0;
+	if (!is_message_name(entry->d_name, &uid)) {
+		add_odd(l->w, f, entry->d_name);
+		return 0;
 	}
-	if (d)
-		closedir(d);
-	if (f->n)
+	us_grow(&f->items, f->n, &f->cap, sizeof(f->items[0]));
+	f->items[f->n++] = (struct file){uid, true};
+	return 0;
+}
+
+/* All of them or none: a file that is not seen is a message that is expunged. */
+static int list_files(struct work *w, struct files *f, struct us_err *err)
+{
+	struct listing l = {w, f};
+	int rc = io_each_name(FP("store.reconstruct.list"), w->dir, ".", note_file, &l, err);
+
+	if (rc == 0 && f->n)
 		qsort(f->items, f->n, sizeof(f->items[0]), compare_files);
+	return rc;
 }
 
 static void free_files(struct files *f)
@@ -165,10 +160,10 @@ static int compare_sums(const void *a, const void *b)
 
 void reconstruct_read_messages(struct work *w)
 {
-	struct files f;
+	struct files f = {0};
 	struct stat st;
 
-	list_files(w, &f);
+	(void)list_files(w, &f, NULL); /* what is not read now is read when it is looked at */
 	for (size_t i = 0; i < f.n; i++) {
 		const char *name = name_of(w, f.items[i].uid);
 		struct message_sum sum;
@@ -213,24 +208,11 @@ static int sync_message(struct work *w, const char *file, struct us_err *err)
 {
 	int fd = -1, rc = io_open(NULL, w->dir, file, O_RDONLY, 0, &fd, err);
 
-	if (rc == 0 && io_fdatasync(FP("store.reconstruct.sync"), fd, err) < 0)
-		rc = partition_poison(w->partition, err);
+	if (rc == 0)
+		rc = partition_synced(w->partition,
+				      io_fdatasync(FP("store.reconstruct.sync"), fd, err), err);
 	io_close(&fd);
 	return rc;
-}
-
-static int sync_everything(struct work *w, struct us_err *err)
-{
-	int verdict = failpoint_hit(FP("store.reconstruct.syncfs"));
-
-	if (verdict < 0)
-		failpoint_die();
-	if (verdict > 0)
-		errno = verdict;
-	if (verdict == 0 && syncfs(w->dir) == 0)
-		return 0;
-	(void)us_fail_errno(err, "syncfs");
-	return partition_poison(w->partition, err);
 }
 
 /* The bytes of files that become messages: nobody has synced them for us. */
@@ -242,7 +224,9 @@ static int sync_messages(struct work *w, struct us_err *err)
 	for (size_t i = 0; i < w->n_steps; i++)
 		n += w->steps[i].kind == STEP_SYNC;
 	if (n >= MANY_FILES)
-		return sync_everything(w, err);
+		return partition_synced(w->partition,
+					io_syncfs(FP("store.reconstruct.syncfs"), w->dir, err),
+					err);
 	for (size_t i = 0; rc == 0 && i < w->n_steps; i++)
 		if (w->steps[i].kind == STEP_SYNC)
 			rc = sync_message(w, w->steps[i].from, err);
@@ -522,11 +506,10 @@ static void look_at_odd(struct work *w, const struct files *f)
 int reconstruct_match(struct work *w, struct us_err *err)
 {
 	struct newcomers n = {0};
-	struct files f;
+	struct files f = {0};
 	uint64_t next = 1; /* records before it have been looked at */
-	int rc = 0;
+	int rc = list_files(w, &f, err);
 
-	list_files(w, &f);
 	for (size_t i = 0; rc == 0 && i < f.n; i++) {
 		uint32_t uid = f.items[i].uid;
 		if (uid > next)

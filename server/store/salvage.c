@@ -8,7 +8,6 @@
  */
 #include "server/store/salvage_private.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,19 +200,22 @@ static bool number_behind(const char *name, const char *prefix, uint32_t *highes
 	return true;
 }
 
+static int note_generation(void *ctx, const struct dirent *entry)
+{
+	struct generations *g = ctx;
+
+	(void)(number_behind(entry->d_name, "mbox.jnl.", &g->journal) ||
+	       number_behind(entry->d_name, "mbox.ann.", &g->annots) ||
+	       number_behind(entry->d_name, "mbox.cache.", &g->cache));
+	return 0;
+}
+
+/* A directory that cannot be read whole is reconstruct's to refuse: it lists the message files before it writes. */
 static struct generations look_for_generations(int dir)
 {
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	struct generations g = {0};
-	struct dirent *entry;
 
-	while (d && (entry = readdir(d)))
-		(void)(number_behind(entry->d_name, "mbox.jnl.", &g.journal) ||
-		       number_behind(entry->d_name, "mbox.ann.", &g.annots) ||
-		       number_behind(entry->d_name, "mbox.cache.", &g.cache));
-	if (d)
-		closedir(d);
+	(void)io_each_name(NULL, dir, ".", note_generation, &g, NULL);
 	g.all = g.journal > g.annots ? g.journal : g.annots;
 	g.all = g.cache > g.all ? g.cache : g.all;
 	return g;

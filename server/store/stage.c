@@ -1,7 +1,6 @@
 /* stage.c - see stage.h. */
 #include "server/store/stage.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -24,38 +23,44 @@ struct stage {
 
 /* ---- the directory ----------------------------------------------------------------------------- */
 
-/* Remove stage/<name> if nobody holds it. */
-static bool sweep_one(int stages, const char *name)
-{
-	int fd = openat(stages, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool gone = false;
+struct sweep {
+	int dir; /* of the partition */
+	unsigned gone;
+};
 
-	if (fd < 0)
-		return false;
+/* Remove stage/<name> if nobody holds it. */
+static int sweep_one(void *ctx, const struct dirent *entry)
+{
+	struct sweep *s = ctx;
+	char path[64];
+	struct us_err err;
+	int fd = -1;
+
+	if (strlen(entry->d_name) != STOREID_HEX - 1)
+		return 0;
+	snprintf(path, sizeof(path), "stage/%.40s", entry->d_name);
+	if (io_open(NULL, s->dir, path, O_RDONLY | O_DIRECTORY, 0, &fd, NULL) < 0)
+		return 0; /* another sweeper had it */
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
-		struct us_err err;
-		gone = partition_remove_tree(stages, name, &err) == 0;
-		if (!gone)
-			log_event(LOG_WARNING, "store.stage.kept", LF_STR("path", name),
+		if (partition_remove_tree(s->dir, path, &err) == 0)
+			s->gone++;
+		else
+			log_event(LOG_WARNING, "store.stage.kept", LF_STR("path", path),
 				  LF_ERR(&err));
 	}
-	close(fd);
-	return gone;
+	io_close(&fd);
+	return 0;
 }
 
 unsigned stage_sweep(const struct partition *partition)
 {
-	int fd = openat(partition->dir, "stage", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-	unsigned gone = 0;
+	struct sweep s = {partition->dir, 0};
+	struct us_err err;
 
-	while (d && (entry = readdir(d)))
-		if (strlen(entry->d_name) == STOREID_HEX - 1)
-			gone += sweep_one(dirfd(d), entry->d_name);
-	if (d)
-		closedir(d);
-	return gone;
+	if (io_each_name(NULL, partition->dir, "stage", sweep_one, &s, &err) < 0)
+		log_event(LOG_WARNING, "store.stage.kept", LF_STR("path", partition->path),
+			  LF_ERR(&err));
+	return s.gone;
 }
 
 /* Between mkdir and flock a sweeper may take it for abandoned: then it is gone, and we make another. */
@@ -100,19 +105,23 @@ int stage_open(struct partition *partition, struct stage **out, struct us_err *e
 	return 0;
 }
 
+struct clearing {
+	int dir;
+	struct us_err *err;
+};
+
+static int clear_one(void *ctx, const struct dirent *entry)
+{
+	const struct clearing *c = ctx;
+
+	return io_unlink(FP("store.stage.unlink"), c->dir, entry->d_name, c->err);
+}
+
 int stage_clear(struct stage *stage, struct us_err *err)
 {
-	DIR *d = fdopendir(openat(stage->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-	struct dirent *entry;
-	int rc = 0;
+	struct clearing c = {stage->dir, err};
 
-	if (!d)
-		return us_fail_errno(err, "read the staging directory");
-	while (rc == 0 && (entry = readdir(d)))
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			rc = io_unlink(FP("store.stage.unlink"), stage->dir, entry->d_name, err);
-	closedir(d);
-	return rc;
+	return io_each_name(NULL, stage->dir, ".", clear_one, &c, err);
 }
 
 void stage_close(struct stage **stage)

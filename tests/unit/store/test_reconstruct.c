@@ -657,6 +657,116 @@ static void compaction_refuses_what_is_damaged(void **state)
 	mailbox_close(&m);
 }
 
+/* ---- what cannot be read, removed or synced --------------------------------------------------------------------- */
+
+static int try_reconstruct(struct bench *b, struct reconstruct_options options)
+{
+	struct reconstruct_report report;
+	struct us_err err;
+
+	buf_clear(&b->rig.heard);
+	return reconstruct_mailbox(b->rig.store, SPAN_LIT(BOB), &options, &report, &err);
+}
+
+static void a_directory_that_cannot_be_read_is_not_empty(void **state)
+{
+	struct bench *b = *state;
+	bool none[MOST_UID] = {false};
+
+	remove_files(b, "mbox.hdr"); /* so that there would be something to write */
+	rig_break("store.reconstruct.list", FAILPOINT_EIO);
+	assert_int_equal(try_reconstruct(b, (struct reconstruct_options){0}), US_EIO);
+	rig_mend();
+	assert_int_equal(b->rig.heard.len, 0);
+	(void)reconstruct(b, (struct reconstruct_options){0});
+	check(b, none, "the directory", 0, 0);
+}
+
+/* Expunged at once, at that time, but the file stays. */
+static void unlink_in_vain(struct bench *b, uint32_t uid, int64_t time)
+{
+	struct mailbox *m = rig_mailbox(&b->rig, BOB);
+	struct commit *c;
+	struct record r;
+	struct us_err err;
+
+	assert_ok(mailbox_lock(m, &err), &err);
+	assert_ok(commit_begin(m, &c, &err), &err);
+	r = *view_find(&m->view, uid);
+	r.internal_flags |= RECORD_EXPUNGED | RECORD_UNLINKED;
+	r.modseq = commit_modseq(c);
+	r.last_updated = time;
+	assert_ok(commit_put(c, &r, &err), &err);
+	rig_break("store.commit.unlink", FAILPOINT_EIO);
+	assert_ok(commit_finish(&c, &err), &err);
+	rig_mend();
+	mailbox_close(&m);
+	assert_true(has_message_file(&b->image, uid));
+}
+
+static void what_was_expunged_does_not_come_back(void **state)
+{
+	struct bench *b = *state;
+	struct reconstruct_report report;
+
+	unlink_in_vain(b, 3, store_now());
+	unlink_in_vain(b, 5, store_now() - 100); /* the file is newer: somebody put it back */
+	report = reconstruct(b, (struct reconstruct_options){0});
+	assert_told(b, BOB " uid 3 was removed - removing its file");
+	assert_told(b, BOB " uid 5 rediscovered - appending");
+	assert_int_equal(report.added, 1);
+	assert_false(has_message_file(&b->image, 3));
+	assert_false(has_message_file(&b->image, 5));
+	assert_true(has_message_file(&b->image, b->good.counters.last_uid + 1));
+}
+
+static void compaction_removes_what_was_expunged(void **state)
+{
+	struct bench *b = *state;
+
+	unlink_in_vain(b, 3, store_now());
+	unlink_in_vain(b, 5, store_now() - 100);
+	compact_bob(&b->rig);
+	assert_false(has_message_file(&b->image, 3));
+	assert_true(has_message_file(&b->image, 5));
+}
+
+static void a_switch_that_is_not_durable_poisons(void **state)
+{
+	struct bench *b = *state;
+	struct us_err err;
+
+	remove_files(b, "3.");
+	rig_break("store.compact.sync_switch", FAILPOINT_EIO);
+	assert_int_equal(try_reconstruct(b, (struct reconstruct_options){0}), US_EIO);
+	rig_mend();
+	assert_true(partition_is_poisoned(store_default_partition(b->rig.store)));
+	assert_int_equal(rig_try_flags(&b->rig, BOB, 1, FLAG_SEEN, false, &err), US_EIO);
+	assert_ok(partition_recover(store_default_partition(b->rig.store), &err), &err);
+}
+
+/* What a dead holder left is told, as any damage is, and left to the next who has the lock. */
+static void a_dry_run_rolls_nothing_forward(void **state)
+{
+	struct bench *b = *state;
+	struct image_file *f = image_find(&b->image, "mbox.jnl.");
+	struct journal_header *head = us_malloc(f->len);
+	struct pieces *p = &b->journal;
+	int fd;
+
+	memcpy(head, f->bytes, f->len);
+	head->publish_end = p->items[p->n - 3].from;
+	write_whole(&b->image, f->name, (char *)head, f->len, &f->mtime);
+	free(head);
+	assert_int_equal(try_reconstruct(b, (struct reconstruct_options){.dry_run = true}), 0);
+	head = us_malloc(sizeof(*head));
+	fd = openat(b->image.dir, f->name, O_RDONLY);
+	assert_int_equal(pread(fd, head, sizeof(*head), 0), sizeof(*head));
+	close(fd);
+	assert_int_equal(head->publish_end, p->items[p->n - 3].from);
+	free(head);
+}
+
 #define TEST(f) cmocka_unit_test_setup(f, restore)
 
 int main(void)
@@ -686,6 +796,11 @@ int main(void)
 		TEST(a_wrong_uidvalidity_in_the_row_is_corrected),
 		TEST(compaction_refuses_what_is_damaged),
 		TEST(serials_go_on_above_those_of_the_row),
+		TEST(a_directory_that_cannot_be_read_is_not_empty),
+		TEST(what_was_expunged_does_not_come_back),
+		TEST(compaction_removes_what_was_expunged),
+		TEST(a_dry_run_rolls_nothing_forward),
+		TEST(a_switch_that_is_not_durable_poisons),
 		TEST(heavy_use_leaves_nothing_to_find),
 	};
 
