@@ -314,7 +314,10 @@ static int copy_file(struct commit *c, int from, uint32_t uid, struct us_err *er
 		at += n;
 	}
 	if (rc == 0)
-		rc = io_fdatasync(FP("store.commit.sync_copy"), to, err);
+		rc = io_copy_time(from, to, err);
+	if (rc == 0)
+		rc = partition_synced(c->m->partition,
+				      io_fdatasync(FP("store.commit.sync_copy"), to, err), err);
 	io_close(&to);
 	c->linked = true;
 	return rc;

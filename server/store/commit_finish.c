@@ -9,7 +9,6 @@
  */
 #include "server/store/commit.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -69,18 +68,6 @@ static void sync_each_partition(struct commit_end *list, size_t n,
 	}
 }
 
-static int sync_everything(const struct failpoint *fp, const struct partition *p,
-			   struct us_err *err)
-{
-	int verdict = failpoint_hit(fp);
-
-	if (verdict < 0)
-		failpoint_die();
-	if (verdict > 0)
-		errno = verdict;
-	return verdict > 0 || syncfs(p->dir) < 0 ? us_fail_errno(err, "syncfs") : 0;
-}
-
 /* ---- message files -------------------------------------------------------------------------------- */
 
 static size_t files_to_sync(const struct commit *c)
@@ -116,7 +103,7 @@ static int sync_files(struct commit_end *list, size_t n, struct partition *p, st
 		if (partition_of(e) == p)
 			count += files_to_sync(e->commit);
 	if (count > MANY_SYNCS) {
-		rc = sync_everything(FP("store.commit.syncfs"), p, err);
+		rc = io_syncfs(FP("store.commit.syncfs"), p->dir, err);
 		EACH_ALIVE (e, list, n)
 			for (size_t i = 0; rc == 0 && i < e->commit->n_unsynced; i++)
 				if (partition_of(e) == p)
@@ -225,7 +212,7 @@ static int sync_frames(struct commit_end *list, size_t n, struct partition *p, s
 	EACH_ALIVE (e, list, n)
 		count += partition_of(e) == p;
 	if (count > MANY_SYNCS)
-		return sync_everything(FP("store.commit.syncfs_frames"), p, err);
+		return io_syncfs(FP("store.commit.syncfs_frames"), p->dir, err);
 	EACH_ALIVE (e, list, n)
 		if (rc == 0 && partition_of(e) == p)
 			rc = journal_sync(&e->commit->m->view.journal, err);
@@ -455,8 +442,8 @@ static int finish_quietly(struct commit *c, struct us_err *err)
 	int rc = partition_is_poisoned(c->m->partition) ? partition_poison(c->m->partition, err)
 							: write_frame(c, err);
 
-	if (rc == 0 && journal_sync(&c->m->view.journal, err) < 0)
-		rc = partition_poison(c->m->partition, err);
+	if (rc == 0)
+		rc = partition_synced(c->m->partition, journal_sync(&c->m->view.journal, err), err);
 	if (rc == 0)
 		publish(c);
 	return rc;

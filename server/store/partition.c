@@ -225,12 +225,23 @@ int partition_open_mailbox(const struct partition *p, const struct storeid *id, 
 	return rc;
 }
 
+/* Not io_sync_dir(): a directory that cannot be opened poisons nothing. */
+static int sync_below(struct partition *p, const struct failpoint *fp, const char *path,
+		      struct us_err *err)
+{
+	int fd = -1, rc = io_open(NULL, p->dir, path, O_RDONLY | O_DIRECTORY, 0, &fd, err);
+
+	if (rc == 0)
+		rc = partition_synced(p, io_fsync(fp, fd, err), err);
+	io_close(&fd);
+	return rc;
+}
+
 /* Both directories and both names are durable before anything can point here. */
-int partition_make_mailbox(const struct partition *p, const struct storeid *id, int *out,
+int partition_make_mailbox(struct partition *p, const struct storeid *id, int *out,
 			   struct us_err *err)
 {
 	struct buf path = BUF_INIT;
-	size_t above = strlen("u/xx");
 	char first[8];
 	int rc;
 
@@ -243,24 +254,19 @@ int partition_make_mailbox(const struct partition *p, const struct storeid *id, 
 	if (rc == US_EEXIST)
 		rc = 0; /* whoever made it may have died before he made it durable */
 	if (rc == 0)
-		rc = io_sync_dir(FP("store.mailbox.sync_hash"), p->dir, "u", err);
-	if (rc < 0)
-		goto out;
-	rc = io_mkdir(FP("store.mailbox.mkdir"), p->dir, path.data, 0700, err);
+		rc = sync_below(p, FP("store.mailbox.sync_hash"), "u", err);
+	if (rc == 0)
+		rc = io_mkdir(FP("store.mailbox.mkdir"), p->dir, path.data, 0700, err);
+	if (rc == 0)
+		rc = sync_below(p, FP("store.mailbox.sync_mkdir"), first, err);
 	if (rc == 0)
 		rc = partition_open_mailbox(p, id, out, err);
-	if (rc == 0) {
-		path.data[above] = '\0';
-		rc = io_sync_dir(FP("store.mailbox.sync_mkdir"), p->dir, path.data, err);
-		if (rc < 0)
-			io_close(out);
-	}
-out:
 	buf_free(&path);
 	return rc;
 }
 
-int partition_trash_mailbox(const struct partition *p, const struct storeid *id, int64_t now,
+/* Durable on both sides: what a power cut brought back to its old place would look like a mailbox that lost its row. */
+int partition_trash_mailbox(struct partition *p, const struct storeid *id, int64_t now,
 			    struct us_err *err)
 {
 	struct buf from = BUF_INIT, to = BUF_INIT;
@@ -271,6 +277,11 @@ int partition_trash_mailbox(const struct partition *p, const struct storeid *id,
 	partition_mailbox_path(id, &from);
 	buf_printf(&to, "trash/%s.%llx", hex, (unsigned long long)now);
 	rc = io_rename(FP("store.mailbox.trash"), p->dir, from.data, p->dir, to.data, err);
+	if (rc == 0)
+		rc = sync_below(p, FP("store.mailbox.sync_trash"), "trash", err);
+	buf_truncate(&from, strlen("u/xx"));
+	if (rc == 0)
+		rc = sync_below(p, FP("store.mailbox.sync_gone"), from.data, err);
 	buf_free(&from);
 	buf_free(&to);
 	return rc == US_ENOENT ? 0 : rc;

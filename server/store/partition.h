@@ -46,10 +46,10 @@ void partition_mailbox_path(const struct storeid *id, struct buf *out);
 int partition_open_mailbox(const struct partition *p, const struct storeid *id, int *out,
 			   struct us_err *err);
 /* Make one, durably, empty. */
-int partition_make_mailbox(const struct partition *p, const struct storeid *id, int *out,
+int partition_make_mailbox(struct partition *p, const struct storeid *id, int *out,
 			   struct us_err *err);
-/* Move one to trash/<id>.<time>; gone already is well. */
-int partition_trash_mailbox(const struct partition *p, const struct storeid *id, int64_t now,
+/* Move one to trash/<id>.<time>, durably; gone already is well. */
+int partition_trash_mailbox(struct partition *p, const struct storeid *id, int64_t now,
 			    struct us_err *err);
 /* Remove trash older than `before`; gives how many went. Failures are skipped and logged. */
 unsigned partition_sweep_trash(const struct partition *p, int64_t before);

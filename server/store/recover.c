@@ -51,12 +51,14 @@ static int find_end(struct journal *j, struct journal_position from, uint64_t li
 }
 
 /* Make sure that no frame can be taken for valid at `offset`. */
-static int blot_out(struct journal *j, uint64_t offset, struct us_err *err)
+static int blot_out(struct partition *p, struct journal *j, uint64_t offset, struct us_err *err)
 {
 	static const char zeros[sizeof(struct journal_frame)];
 	int rc = io_pwrite(FP("store.recover.blot"), j->fd, zeros, sizeof(zeros), offset, err);
 
-	return rc < 0 ? rc : io_fdatasync(FP("store.recover.sync"), j->fd, err);
+	if (rc == 0)
+		rc = partition_synced(p, io_fdatasync(FP("store.recover.sync"), j->fd, err), err);
+	return rc;
 }
 
 static int recover_journal(struct mailbox *m, struct view *v, struct us_err *err)
@@ -73,7 +75,7 @@ static int recover_journal(struct mailbox *m, struct view *v, struct us_err *err
 	if (end.offset < journal_publish_end(&v->journal))
 		return us_fail(err, US_ECORRUPT, "the journal's chain is broken at %llu",
 			       (unsigned long long)end.offset);
-	rc = blot_out(&v->journal, end.offset, err);
+	rc = blot_out(m->partition, &v->journal, end.offset, err);
 	if (rc < 0)
 		return rc;
 	journal_set_word(&head->meta_pending, meta);
@@ -173,9 +175,9 @@ static int roll_forward(struct mailbox *m, struct us_err *err)
 
 	if (rc < 0 || end.offset == m->view.at.offset)
 		return rc;
-	rc = io_fdatasync(FP("store.repair.sync"), j->fd, err);
+	rc = partition_synced(m->partition, io_fdatasync(FP("store.repair.sync"), j->fd, err), err);
 	if (rc < 0)
-		return partition_poison(m->partition, err);
+		return rc;
 	if (meta)
 		journal_set_word(&j->header->meta_pending, meta);
 	journal_publish(j, end.offset);

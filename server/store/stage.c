@@ -190,12 +190,13 @@ int staged_end(struct staged *s, int64_t internaldate_ns, struct us_err *err)
 
 int staged_sync(struct staged *s, struct us_err *err)
 {
-	if (s->synced)
-		return 0;
-	if (io_fdatasync(FP("store.stage.sync_file"), s->fd, err) < 0)
-		return partition_poison(s->stage->partition, err);
-	s->synced = true;
-	return 0;
+	int rc = 0;
+
+	if (!s->synced)
+		rc = partition_synced(s->stage->partition,
+				      io_fdatasync(FP("store.stage.sync_file"), s->fd, err), err);
+	s->synced = rc == 0;
+	return rc;
 }
 
 static int copy_bytes(int from, struct staged *to, struct us_err *err)
@@ -348,15 +349,8 @@ int stage_find(struct stage *stage, const struct guid *guid, struct staged *out,
 
 int stage_sync(struct stage *stage, struct us_err *err)
 {
-	int verdict = failpoint_hit(FP("store.stage.sync"));
-
-	if (verdict < 0)
-		failpoint_die();
-	if (verdict > 0)
-		errno = verdict;
-	if (verdict > 0 || syncfs(stage->dir) < 0)
-		return us_fail_errno(err, "sync the staged messages");
-	return 0;
+	return partition_synced(stage->partition,
+				io_syncfs(FP("store.stage.sync"), stage->dir, err), err);
 }
 
 int stage_dir(const struct stage *stage)

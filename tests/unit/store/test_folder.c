@@ -270,6 +270,56 @@ static void another_partition_gets_it_all(void **state)
 
 /* ---- delete --------------------------------------------------------------------------------------- */
 
+/* The original goes away behind it: what was not seen would be lost. */
+static void a_move_copies_all_or_is_not_made(void **state)
+{
+	struct rig *rig = *state;
+	struct mailbox *m;
+	struct us_err err;
+
+	rig_create(rig, "user.bob");
+	for (int i = 0; i < 3; i++)
+		rig_append(rig, "user.bob", MESSAGE, 0);
+	rig_break("store.move.list", FAILPOINT_EIO);
+	assert_int_equal(rename_to(rig, "user.bob", "user.bob", "p2", &err), US_EIO);
+	rig_mend();
+	m = rig_mailbox(rig, "user.bob");
+	assert_span(m->row.local_partition, "default");
+	assert_int_equal(unlinkat(m->dir, "2.", 0), 0); /* lost before: no reason to stay */
+	mailbox_close(&m);
+	assert_ok(rename_to(rig, "user.bob", "user.bob", "p2", &err), &err);
+	m = rig_mailbox(rig, "user.bob");
+	assert_span(m->row.local_partition, "p2");
+	assert_int_equal(m->view.counters.exists, 3);
+	assert_int_equal(faccessat(m->dir, "1.", F_OK, 0), 0);
+	assert_int_equal(faccessat(m->dir, "2.", F_OK, 0), -1);
+	assert_int_equal(faccessat(m->dir, "3.", F_OK, 0), 0);
+	mailbox_close(&m);
+}
+
+/* The directory may be there and not on the disk: a second try would sync nothing and say that all is well. */
+static void a_directory_that_was_not_synced_poisons(void **state)
+{
+	static const char *const points[] = {"store.mailbox.sync_hash", "store.mailbox.sync_mkdir",
+					     "store.compact.sync_names"};
+	struct folder_create options = {0};
+	struct rig *rig = *state;
+	struct partition *p = store_default_partition(rig->store);
+	struct us_err err;
+
+	for (size_t i = 0; i < ARRAY_SIZE(points); i++) {
+		rig_break(points[i], FAILPOINT_EIO);
+		assert_int_equal(folder_create(rig->store, SPAN_LIT("user.bob"), &options, &err),
+				 US_EIO);
+		rig_mend();
+		assert_int_equal(folder_create(rig->store, SPAN_LIT("user.bob"), &options, &err),
+				 US_EIO);
+		assert_true(partition_is_poisoned(p));
+		assert_ok(partition_recover(p, &err), &err);
+	}
+	rig_create(rig, "user.bob");
+}
+
 static void a_tombstone_stays_until_it_comes_back(void **state)
 {
 	struct folder_create options = {.uniqueid = SPAN_LIT("the-id")};
@@ -599,6 +649,8 @@ int main(void)
 		T(a_rename_goes_only_where_nothing_is),
 		T(a_renamed_mailbox_does_not_come_back_under_its_old_name),
 		T(another_partition_gets_it_all),
+		T(a_move_copies_all_or_is_not_made),
+		T(a_directory_that_was_not_synced_poisons),
 		T(a_tombstone_stays_until_it_comes_back),
 		T(a_tombstone_is_not_found_by_a_name_it_left),
 		T(a_delayed_delete_is_a_rename),
