@@ -149,6 +149,11 @@ static int append_with_body(struct csync_update *u, const struct guid *guid, str
 
 	if (rc < 0)
 		return rc;
+	rc = staged_date(&staged, r->internaldate_ns, err);
+	if (rc < 0) {
+		staged_drop(&staged, false);
+		return rc;
+	}
 	staged.synced = u->appends >= MANY_MESSAGES;
 	if (staged.synced) {
 		rc = message_append(u->commit, &staged, r, NULL, err);

@@ -177,15 +177,22 @@ int staged_write(struct staged *s, const void *data, size_t len, struct us_err *
 	return io_write(FP("store.stage.write"), s->fd, data, len, err);
 }
 
-int staged_end(struct staged *s, int64_t internaldate_ns, struct us_err *err)
+int staged_date(struct staged *s, int64_t internaldate_ns, struct us_err *err)
 {
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
 				    {internaldate_ns / 1000000000, internaldate_ns % 1000000000}};
+	struct stat st;
 
+	if (internaldate_ns <= 0 || (fstat(s->fd, &st) == 0 && st.st_nlink > 1))
+		return 0;
+	return futimens(s->fd, times) < 0 ? us_fail_errno(err, "set the time of a message file")
+					  : 0;
+}
+
+int staged_end(struct staged *s, int64_t internaldate_ns, struct us_err *err)
+{
 	s->guid = guid_sum_end(&s->sum);
-	if (internaldate_ns > 0 && futimens(s->fd, times) < 0)
-		return us_fail_errno(err, "set the time of a message file");
-	return 0;
+	return staged_date(s, internaldate_ns, err);
 }
 
 int staged_sync(struct staged *s, struct us_err *err)
@@ -217,9 +224,7 @@ static int copy_bytes(int from, struct staged *to, struct us_err *err)
 int staged_copy(struct stage *stage, const struct staged *from, struct staged *out,
 		struct us_err *err)
 {
-	struct timespec times[2];
 	struct staged copy;
-	struct stat st;
 	int rc = staged_begin(stage, NULL, &copy, err);
 
 	if (rc < 0)
@@ -229,12 +234,8 @@ int staged_copy(struct stage *stage, const struct staged *from, struct staged *o
 		rc = staged_end(&copy, 0, err);
 	if (rc == 0 && !guid_eq(&copy.guid, &from->guid))
 		rc = us_fail(err, US_ECORRUPT, "a staged message changed while it was copied");
-	if (rc == 0 && fstat(from->fd, &st) == 0) { /* its time is the INTERNALDATE */
-		times[0] = (struct timespec){.tv_nsec = UTIME_OMIT};
-		times[1] = st.st_mtim;
-		if (futimens(copy.fd, times) < 0)
-			rc = us_fail_errno(err, "set the time of a message file");
-	}
+	if (rc == 0)
+		rc = io_copy_time(from->fd, copy.fd, err); /* the INTERNALDATE */
 	if (rc < 0)
 		staged_drop(&copy, /* remove */ true);
 	else
@@ -302,6 +303,8 @@ static int copy_into(struct stage *stage, int from, const char *name, struct us_
 	if (rc < 0)
 		return rc;
 	rc = copy_bytes(from, &copy, err);
+	if (rc == 0)
+		rc = io_copy_time(from, copy.fd, err);
 	staged_drop(&copy, /* remove */ rc < 0);
 	return rc;
 }

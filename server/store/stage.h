@@ -40,6 +40,8 @@ int staged_begin(struct stage *stage, const char *name, struct staged *out, stru
 int staged_write(struct staged *s, const void *data, size_t len, struct us_err *err);
 /* All bytes are written: settle guid and crc, set the file's time (ns; 0: leave it). */
 int staged_end(struct staged *s, int64_t internaldate_ns, struct us_err *err);
+/* Set the file's time (ns; 0: leave it), unless it has other names: then it is another message's too, and keeps its. */
+int staged_date(struct staged *s, int64_t internaldate_ns, struct us_err *err);
 /* Make its bytes durable now, if they are not: what a commit would do later, with the mailbox locked. */
 int staged_sync(struct staged *s, struct us_err *err);
 /* Copy a body that lies on another partition into this stage, under a name that is made up. It stays to be synced. */

@@ -45,6 +45,29 @@ static void a_new_mailbox_is_what_was_sent(void **state)
 	peer_must_have(p, &b);
 }
 
+/* Which is what reconstruct dates a message by, if nothing else is left. */
+static void files_are_as_old_as_their_messages(void **state)
+{
+	struct peer *p = *state;
+	struct box b = box_new("user.bob", "uniqueid-bob");
+	struct mailbox *m;
+	struct stat st;
+	char name[16];
+
+	peer_body(p, "one");
+	peer_body(p, "two");
+	box_add(&b, "one", 0);
+	box_add(&b, "two", 0)->internaldate = 1769940777;
+	assert_string_equal(peer_apply(p, &b), OK);
+	m = rig_mailbox(p->rig, "user.bob");
+	for (uint32_t uid = 1; uid <= 2; uid++) {
+		message_file_name(uid, name);
+		assert_int_equal(fstatat(m->dir, name, &st, 0), 0);
+		assert_int_equal(st.st_mtim.tv_sec, b.r[uid - 1].internaldate);
+	}
+	mailbox_close(&m);
+}
+
 static void a_delta_is_applied(void **state)
 {
 	struct peer *p = *state;
@@ -608,6 +631,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, peer_setup, peer_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(a_new_mailbox_is_what_was_sent),
+		TEST(files_are_as_old_as_their_messages),
 		TEST(a_delta_is_applied),
 		TEST(keywords_keep_the_spelling_of_their_first_use),
 		TEST(fields_that_are_zero_stay_zero),

@@ -227,6 +227,45 @@ static void a_full_disk_is_told(void **state)
 	assert_int_equal(rig_append(rig, "user.bob", MESSAGE, 0), 1);
 }
 
+/* ---- time --------------------------------------------------------------------------------------------------- */
+
+static void expect_date(int dir, const char *name, int64_t date)
+{
+	struct stat st;
+
+	assert_int_equal(fstatat(dir, name, &st, 0), 0);
+	assert_int_equal(st.st_mtim.tv_sec, date);
+}
+
+/* The time of a message file is its INTERNALDATE, however it came to be. */
+static void copies_have_the_time_of_the_message(void **state)
+{
+	struct folder_create far = {.partition = SPAN_LIT("p2")};
+	const int64_t date = 1769940000;
+	struct rig *rig = *state;
+	struct stage *stage;
+	struct mailbox *m;
+	struct guid guid;
+	char hex[GUID_HEX];
+	struct us_err err;
+
+	rig_create(rig, "user.bob");
+	assert_ok(folder_create(rig->store, SPAN_LIT("user.joe"), &far, &err), &err);
+	assert_int_equal(rig_append(rig, "user.bob", MESSAGE, 0), 1);
+	assert_int_equal(rig_append(rig, "user.joe", MESSAGE, 0), 1); /* copied, byte by byte */
+	m = rig_mailbox(rig, "user.joe");
+	expect_date(m->dir, "1.", date);
+	guid = view_find(&m->view, 1)->guid;
+	guid_format(&guid, hex);
+	assert_ok(stage_open(partition(rig, 0), &stage, &err), &err);
+	rig_break("store.stage.adopt", FAILPOINT_EIO); /* too many links, say */
+	assert_ok(stage_adopt(stage, m->dir, "1.", &guid, &err), &err);
+	rig_mend();
+	expect_date(stage_dir(stage), hex, date);
+	stage_close(&stage);
+	mailbox_close(&m);
+}
+
 /* ---- trash ------------------------------------------------------------------------------------------------ */
 
 static void the_trash_is_swept_by_age(void **state)
@@ -341,6 +380,7 @@ int main(void)
 		T(a_copy_on_another_partition_keeps_time_and_sum),
 		T(the_dead_leave_nothing),
 		T(a_full_disk_is_told),
+		T(copies_have_the_time_of_the_message),
 		T(the_trash_is_swept_by_age),
 		T(a_copy_is_not_written_into_a_file_that_is_there),
 		T(poison_is_one_partitions_and_everybodys),
