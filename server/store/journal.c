@@ -83,11 +83,18 @@ static const char *fault_of(const struct journal_header *h, uint32_t generation,
 	return NULL;
 }
 
+int journal_check_header(const struct journal_header *h, uint32_t generation,
+			 const struct storeid *storeid, struct us_err *err)
+{
+	const char *fault = fault_of(h, generation, storeid);
+
+	return fault ? us_fail(err, US_ECORRUPT, "mbox.jnl.%u: wrong %s", generation, fault) : 0;
+}
+
 int journal_open(int dir, uint32_t generation, const struct storeid *storeid, bool writable,
 		 struct journal *out, struct us_err *err)
 {
 	struct journal j = {.fd = -1, .writable = writable};
-	const char *fault;
 	char name[32];
 	struct stat st;
 	int rc;
@@ -103,9 +110,7 @@ int journal_open(int dir, uint32_t generation, const struct storeid *storeid, bo
 	rc = map_file(&j, (size_t)st.st_size, err);
 	if (rc < 0)
 		goto out;
-	fault = fault_of(j.header, generation, storeid);
-	if (fault)
-		rc = us_fail(err, US_ECORRUPT, "%s: wrong %s", name, fault);
+	rc = journal_check_header(j.header, generation, storeid, err);
 out:
 	if (rc < 0)
 		journal_close(&j);

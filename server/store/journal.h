@@ -166,6 +166,9 @@ int journal_create(int dir, uint32_t generation, const struct storeid *storeid,
  * writable too where he may, since recovery can fall to anyone; `writable` says whether frames will be added. */
 int journal_open(int dir, uint32_t generation, const struct storeid *storeid, bool writable,
 		 struct journal *out, struct us_err *err);
+/* Is it what that journal's fixed words must be? US_ECORRUPT. */
+int journal_check_header(const struct journal_header *h, uint32_t generation,
+			 const struct storeid *storeid, struct us_err *err);
 void journal_close(struct journal *j);
 struct journal_position journal_start(const struct journal *j);
 

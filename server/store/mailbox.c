@@ -430,48 +430,71 @@ int mailbox_bell(struct mailbox *m, char *path, size_t size)
 	return len < (int)size ? 0 : US_ELIMIT;
 }
 
+static int peek_index(int dir, const struct mailbox_row *row, struct index_header *out,
+		      struct us_err *err)
+{
+	int fd = -1, rc = io_open(NULL, dir, INDEX_FILE, O_RDONLY, 0, &fd, err);
+
+	if (rc == 0)
+		rc = io_pread(fd, out, sizeof(*out), 0, err);
+	if (rc == 0 && (out->crc != us_crc32c(0, out, offsetof(struct index_header, crc)) ||
+			storeid_cmp(&out->storeid, &row->storeid) != 0))
+		rc = us_fail(err, US_ECORRUPT, INDEX_FILE ": not this mailbox's, or damaged");
+	io_close(&fd);
+	return rc;
+}
+
+static bool is_sane(const struct op_counters *op, const struct mailbox_row *row)
+{
+	return op->op.kind == OP_COUNTERS && op->op.length == sizeof(*op) &&
+	       op->counters.uidvalidity == row->uidvalidity;
+}
+
 /* The newest COUNTERS op ends where publish_end points; an empty journal's are in the index. */
-static int peek_directory(int dir, uint64_t boot_tag, uint64_t epoch, struct counters *out,
-			  struct us_err *err)
+static int peek_journal(int dir, const struct mailbox_row *row, const struct index_header *index,
+			uint64_t boot_tag, uint64_t epoch, struct counters *out, struct us_err *err)
 {
 	struct journal_header head;
-	struct index_header *index = us_malloc(sizeof(*index));
 	struct op_counters op;
 	char name[32];
-	int idx = -1, jnl = -1, rc;
+	int fd = -1, rc;
 
-	rc = io_open(NULL, dir, INDEX_FILE, O_RDONLY, 0, &idx, err);
-	if (rc == 0)
-		rc = io_pread(idx, index, sizeof(*index), 0, err);
-	if (rc == 0 && index->crc != us_crc32c(0, index, offsetof(struct index_header, crc)))
-		rc = us_fail(err, US_ECORRUPT, INDEX_FILE ": wrong header checksum");
-	if (rc < 0)
-		goto out;
 	journal_name(index->generation, name);
-	rc = io_open(NULL, dir, name, O_RDONLY, 0, &jnl, err);
+	rc = io_open(NULL, dir, name, O_RDONLY, 0, &fd, err);
 	if (rc == 0)
-		rc = io_pread(jnl, &head, 128, 0, err);
-	if (rc < 0)
-		goto out;
-	if (head.boot_tag != boot_tag || head.epoch != epoch) {
+		rc = io_pread(fd, &head, 128, 0, err);
+	if (rc == 0)
+		rc = journal_check_header(&head, index->generation, &row->storeid, err);
+	if (rc == 0 && (head.boot_tag != boot_tag || head.epoch != epoch))
 		rc = us_fail(err, US_ECHANGED, "the journal is not recovered yet");
-	} else if (head.publish_end == JOURNAL_PAGE) {
-		*out = index->counters;
-	} else {
-		rc = io_pread(jnl, &op, sizeof(op), head.publish_end - sizeof(op), err);
-		if (rc == 0 && (op.op.kind != OP_COUNTERS || op.op.length != sizeof(op)))
+	if (rc == 0 && head.publish_end == JOURNAL_PAGE) {
+		op.counters = index->counters;
+	} else if (rc == 0 && head.publish_end < JOURNAL_PAGE + sizeof(op)) {
+		rc = us_fail(err, US_ECORRUPT, "the journal ends before its counters");
+	} else if (rc == 0) {
+		rc = io_pread(fd, &op, sizeof(op), head.publish_end - sizeof(op), err);
+		if (rc == 0 && !is_sane(&op, row))
 			rc = us_fail(err, US_ECORRUPT, "the journal does not end in counters");
-		if (rc == 0)
-			*out = op.counters;
 	}
-out:
-	io_close(&idx);
-	io_close(&jnl);
+	io_close(&fd);
+	if (rc == 0)
+		*out = op.counters;
+	return rc;
+}
+
+static int peek_directory(int dir, const struct mailbox_row *row, uint64_t boot_tag, uint64_t epoch,
+			  struct counters *out, struct us_err *err)
+{
+	struct index_header *index = us_malloc(sizeof(*index));
+	int rc = peek_index(dir, row, index, err);
+
+	if (rc == 0)
+		rc = peek_journal(dir, row, index, boot_tag, epoch, out, err);
 	free(index);
 	return rc;
 }
 
-/* Not recovered, compacted between two reads, or not there at all: the long way, which knows why. */
+/* Not recovered, compacted between two reads, not there, or not what it should be: the long way, which settles it or knows why. */
 static int peek_slowly(struct store *store, const struct mailbox_row *row, struct counters *out,
 		       struct us_err *err)
 {
@@ -500,9 +523,9 @@ int mailbox_peek(struct store *store, const struct mailbox_row *row, struct coun
 		return no_such_mailbox(err);
 	rc = p ? partition_open_mailbox(p, &row->storeid, &dir, err) : US_ENOENT;
 	if (rc == 0)
-		rc = peek_directory(dir, store_boot_tag(store), partition_epoch(p), out, err);
+		rc = peek_directory(dir, row, store_boot_tag(store), partition_epoch(p), out, err);
 	io_close(&dir);
-	if (rc == US_ECHANGED || rc == US_ENOENT)
+	if (rc < 0)
 		rc = peek_slowly(store, row, out, err);
 	return rc;
 }

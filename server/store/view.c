@@ -407,7 +407,7 @@ int view_advance(struct view *v, struct us_err *err)
 
 	if (end == at.offset)
 		return 0;
-	while (at.offset < end) {
+	while (at.offset != end) {
 		rc = journal_next(&v->journal, &at, end, &frame, err);
 		if (rc < 0)
 			return rc;

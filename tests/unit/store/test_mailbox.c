@@ -514,6 +514,66 @@ static void peek_is_the_same_as_looking(void **state)
 	mailbox_close(&m);
 }
 
+static void break_journal(struct mailbox *m, size_t at, const void *bytes, size_t len)
+{
+	char name[32];
+	int fd;
+
+	journal_name(m->view.base.header->generation, name);
+	fd = openat(m->dir, name, O_RDWR);
+	assert_int_equal(pwrite(fd, bytes, len, (off_t)at), len);
+	close(fd);
+}
+
+static void peek_believes_nothing_unchecked(void **state)
+{
+	static const uint64_t nonsense[] = {0, 8, JOURNAL_PAGE + 8, 1ULL << 40, UINT64_MAX};
+	struct rig *rig = *state;
+	struct mailbox *m;
+	struct mailbox_row row;
+	struct counters peeked;
+	struct us_err err;
+	uint64_t end;
+
+	rig_create(rig, "user.bob");
+	rig_append(rig, "user.bob", MESSAGE, 0);
+	m = rig_mailbox(rig, "user.bob");
+	row = m->row;
+	row.uidvalidity++; /* the counters are not of the mailbox as the row has it: looked at for good */
+	assert_ok(mailbox_peek(rig->store, &row, &peeked, &err), &err);
+	assert_int_equal(peeked.exists, 1);
+	end = journal_publish_end(&m->view.journal);
+	for (size_t i = 0; i < ARRAY_SIZE(nonsense); i++) {
+		break_journal(m, offsetof(struct journal_header, publish_end), &nonsense[i], 8);
+		assert_int_equal(mailbox_peek(rig->store, &m->row, &peeked, &err), US_ECORRUPT);
+	}
+	break_journal(m, offsetof(struct journal_header, publish_end), &end, 8);
+	assert_ok(mailbox_peek(rig->store, &m->row, &peeked, &err), &err);
+	break_journal(m, offsetof(struct journal_header, salt), "another!", 8);
+	assert_int_equal(mailbox_peek(rig->store, &m->row, &peeked, &err), US_ECORRUPT);
+	mailbox_close(&m);
+}
+
+static void a_recovery_that_is_not_durable_poisons(void **state)
+{
+	struct rig *rig = *state;
+	struct mailbox *m;
+	struct us_err err;
+
+	rig_create(rig, "user.bob");
+	rig_append(rig, "user.bob", MESSAGE, 0);
+	store_close(&rig->store);
+	setenv("US_BOOT_ID", "another5", 1);
+	rig_open(rig);
+	rig_break("store.recover.sync", FAILPOINT_EIO);
+	assert_int_equal(mailbox_open(rig->store, SPAN_LIT("user.bob"), &m, &err), US_EIO);
+	rig_mend();
+	assert_int_equal(rig_try_append(rig, "user.bob", MESSAGE, 0, NULL, &err), US_EIO);
+	assert_ok(partition_recover(store_default_partition(rig->store), &err), &err);
+	assert_int_equal(rig_append(rig, "user.bob", MESSAGE, 0), 2);
+	unsetenv("US_BOOT_ID");
+}
+
 static void a_copy_is_a_link(void **state)
 {
 	struct rig *rig = *state;
@@ -565,6 +625,8 @@ int main(void)
 		T(a_damaged_journal_is_not_cut_short),
 		T(a_failed_sync_poisons_until_recovered),
 		T(peek_is_the_same_as_looking),
+		T(peek_believes_nothing_unchecked),
+		T(a_recovery_that_is_not_durable_poisons),
 		T(a_copy_is_a_link),
 	};
 
