@@ -122,6 +122,8 @@ static int change_both(struct mailbox *m, const struct annotations_change *chang
 	commit_meta(c, batch, /* lazy */ false);
 	rc = commit_finish(&c, err);
 	if (rc == 0)
+		rc = mailbox_refresh_row(m, err);
+	if (rc == 0)
 		folder_copy_row(m);
 	return rc;
 }

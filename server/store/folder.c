@@ -69,14 +69,16 @@ bool folder_may_be_done(int rc)
 }
 
 /* A copy that fails costs the ability to rebuild this mailbox's row, not the row: said, not refused. */
-void folder_write_hdr(struct store *store, int dir, struct span name,
-		      const struct flag_names *names, const struct counters *counters)
+int folder_write_hdr(struct store *store, int dir, struct span name, const struct flag_names *names,
+		     const struct counters *counters)
 {
 	struct us_err err;
+	int rc = hdr_write(store, dir, name, names, counters, &err);
 
-	if (hdr_write(store, dir, name, names, counters, &err) < 0)
+	if (rc < 0)
 		log_event(LOG_ERR, "store.hdr.unwritable", LF_TEXT("IOERROR: writing mbox.hdr"),
 			  LF_SPAN("mailbox", name), LF_ERR(&err));
+	return rc;
 }
 
 /* ---- high-water marks of an owner ----------------------------------------------------------------- */

@@ -8,8 +8,9 @@ void folder_expect(struct meta_batch *batch, struct span name, uint64_t version)
 void folder_del_row(struct meta_batch *batch, struct span name);
 void folder_put_serial(struct meta_batch *batch, struct span name, uint64_t serial);
 uint64_t folder_next_modseq(const struct mailbox *m);
-void folder_write_hdr(struct store *store, int dir, struct span name,
-		      const struct flag_names *names, const struct counters *counters);
+/* A failure is logged; who has no more to do about it may drop it. */
+int folder_write_hdr(struct store *store, int dir, struct span name, const struct flag_names *names,
+		     const struct counters *counters);
 /* Remove the tombstone of a mailbox that comes back. */
 int folder_forget_tombstone(struct store *store, struct meta_batch *batch, struct span uniqueid,
 			    struct us_err *err);

@@ -336,15 +336,17 @@ void mailbox_check_hdr(struct mailbox *m)
 	struct journal_header *head = m->view.journal.header;
 	struct pool *pool;
 	struct hdr hdr;
+	int rc = 0;
 
 	if (journal_word(&head->hdr_tag) == store_boot_tag(m->store))
 		return;
 	pool = pool_new();
 	if (hdr_read(m->dir, pool, &hdr, NULL) < 0 || hdr.row_version < m->row_version)
-		folder_write_hdr(m->store, m->dir, buf_span(&m->name), &m->view.names,
-				 &m->view.counters);
+		rc = folder_write_hdr(m->store, m->dir, buf_span(&m->name), &m->view.names,
+				      &m->view.counters);
 	pool_free(&pool);
-	journal_set_word(&head->hdr_tag, store_boot_tag(m->store));
+	if (rc == 0)
+		journal_set_word(&head->hdr_tag, store_boot_tag(m->store));
 }
 
 /* A row that is remembered may have an old serial. */

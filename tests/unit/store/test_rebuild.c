@@ -244,6 +244,10 @@ static void a_copy_that_was_not_written_is_made_up_for(void **state)
 	dir = dup(m->dir);
 	mailbox_close(&m);
 	assert_int_equal(unlinkat(dir, "mbox.hdr", 0), 0); /* dead between the two */
+	rig_break("store.hdr.write", FAILPOINT_ENOSPC);
+	rig_append(rig, "user.bob.a", "Subject: one\r\n\r\n", 0);
+	rig_mend();
+	assert_int_equal(faccessat(dir, "mbox.hdr", F_OK, 0), -1); /* so the next one tries again */
 	rig_append(rig, "user.bob.a", "Subject: one\r\n\r\n", 0);
 	assert_ok(hdr_read(dir, pool, &h, &err), &err);
 	assert_span(h.name, "user.bob.a");
