@@ -3,7 +3,6 @@
  * For a metad that lost its tables, and for directories that somebody brought back from a backup, the trash or `lost`. A
  * directory that a row claims already, under whatever name, is left alone: its header may be older than a rename.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -31,6 +30,8 @@ struct rebuild {
 	size_t n, cap;
 	struct storeid *claimed; /* by rows; sorted */
 	size_t n_claimed, cap_claimed;
+	bool named;           /* the directory was given by its path */
+	struct us_err unread; /* the first directory that could not be listed; code 0: all were */
 };
 
 static void tell(const struct rebuild *b, const char *fmt, ...)
@@ -100,41 +101,50 @@ static int read_header(struct rebuild *b, struct partition *p, const struct stor
 	return rc;
 }
 
-static void read_one(struct rebuild *b, struct partition *p, const struct storeid *id)
+struct listing {
+	struct rebuild *b;
+	struct partition *p;
+};
+
+static int read_one(void *ctx, const struct dirent *entry)
 {
+	const struct listing *l = ctx;
+	struct rebuild *b = l->b;
+	struct storeid id;
 	struct us_err err;
 	struct hdr h;
 
-	if (is_claimed(b, id))
-		return;
-	if (read_header(b, p, id, &h, &err) == 0) {
+	if (!storeid_parse(span_of(entry->d_name), &id) || is_claimed(b, &id))
+		return 0;
+	if (read_header(b, l->p, &id, &h, &err) == 0) {
 		us_grow(&b->items, b->n, &b->cap, sizeof(b->items[0]));
 		b->items[b->n++] = h;
 	} else {
 		struct buf path = BUF_INIT;
-		partition_mailbox_path(id, &path);
-		tell(b, "%s/%s: %s", p->path, path.data, err.text);
+		partition_mailbox_path(&id, &path);
+		tell(b, "%s/%s: %s", l->p->path, path.data, err.text);
 		buf_free(&path);
 	}
+	return 0;
 }
 
+/* What cannot be listed does not keep the rest from being found, but is not taken for nothing. */
 static void read_partition(struct rebuild *b, struct partition *p)
 {
+	struct listing l = {b, p};
+
 	for (unsigned i = 0; i < 256; i++) {
 		char path[8];
-		struct storeid id;
-		struct dirent *entry;
-		DIR *d;
-		int fd;
-
+		struct us_err err;
+		int rc;
 		snprintf(path, sizeof(path), "u/%02x", i);
-		fd = openat(p->dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		d = fd < 0 ? NULL : fdopendir(fd);
-		while (d && (entry = readdir(d)))
-			if (storeid_parse(span_of(entry->d_name), &id))
-				read_one(b, p, &id);
-		if (d)
-			closedir(d);
+		rc = io_each_name(FP("store.rebuild.list"), p->dir, path, read_one, &l, &err);
+		if (rc == 0 || rc == US_ENOENT)
+			continue;
+		us_err_prefix(&err, "%s", p->path);
+		tell(b, "%s", err.text);
+		if (b->unread.code == 0)
+			b->unread = err;
 	}
 }
 
@@ -204,8 +214,16 @@ static int check_place(struct making *m, struct us_err *err)
 {
 	struct rebuild *b = m->b;
 	struct buf holder = BUF_INIT;
+	struct tombstone_row dead;
 	struct mailbox_row old;
-	int rc = mailbox_row_get(b->store, m->h->name, b->pool, &old, &m->old_version, NULL, err);
+	int rc = b->named ? 0 : folder_tombstone(b->store, m->h->row.uniqueid, b->pool, &dead, err);
+
+	if (rc > 0)
+		tell(b, "%.*s: was deleted; left out unless its directory is named",
+		     SPAN_ARG(m->h->name));
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	rc = mailbox_row_get(b->store, m->h->name, b->pool, &old, &m->old_version, NULL, err);
 
 	if (rc < 0)
 		return rc;
@@ -357,6 +375,8 @@ int rebuild_rows(struct store *store, const struct rebuild_options *options, uns
 		n += rc > 0;
 	}
 	free_rebuild(&b);
+	if (rc >= 0 && b.unread.code)
+		rc = us_fail(err, b.unread.code, "%s", b.unread.text);
 	if (rc >= 0)
 		*n_out = n;
 	return rc < 0 ? rc : 0;
@@ -415,7 +435,7 @@ static int read_path(struct rebuild *b, const char *path, struct hdr *out, struc
 int rebuild_row(struct store *store, const char *path, const struct rebuild_options *options,
 		struct us_err *err)
 {
-	struct rebuild b = {.store = store, .options = options, .pool = pool_new()};
+	struct rebuild b = {.store = store, .options = options, .pool = pool_new(), .named = true};
 	struct hdr h;
 	int rc = read_path(&b, path, &h, err);
 

@@ -76,10 +76,11 @@ struct rebuild_options {
 };
 
 /* Make rows for mailbox directories that have none, from their mbox.hdr. A name two headers claim goes to the one with
- * the higher row version. *n_out rows were made. */
+ * the higher row version; one whose uniqueid has a tombstone is told and left out. *n_out rows were made. A directory that cannot
+ * be listed is told, and the error returned, after the others were done. */
 int rebuild_rows(struct store *store, const struct rebuild_options *options, unsigned *n_out,
 		 struct us_err *err);
-/* The same for one directory, by its path: US_ENOENT if it is no mailbox's of a partition of ours, US_EEXIST if
+/* The same for one directory, by its path, deleted or not: US_ENOENT if it is no mailbox's of a partition of ours, US_EEXIST if
  * its name has a row. */
 int rebuild_row(struct store *store, const char *path, const struct rebuild_options *options,
 		struct us_err *err);

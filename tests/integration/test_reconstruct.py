@@ -398,8 +398,10 @@ def test_a_removed_mailbox_comes_back_from_the_trash(bench):
     bench.own(place.parent)
     bench.log_lines()
     uniqueid = bench.box.counters["uniqueid"]
-    assert run(bench, "-f", "user/bob") == [f"created mbentry for user.bob ({uniqueid})", "user/bob"]
-    assert "MAILBOX user.bob" in bench.log_lines()
+    done = bench.tool("reconstruct", "-f", "user/bob")
+    assert done.returncode == 65 and done.stdout.startswith("user.bob: was deleted") and bench.log_lines() == []
+    assert run(bench, "-P", place) == [f"created mbentry for user.bob ({uniqueid})"]
+    assert "MAILBOX user.bob" in bench.log_lines() and run(bench, "user/bob") == ["user/bob"]
     assert bench.show("user.bob") == bench.box and settled(bench)
 
 

@@ -153,6 +153,63 @@ static void what_was_removed_stays_removed(void **state)
 	assert_false(has_row(rig, "user.bob.gone"));
 }
 
+static void note_line(void *ctx, const char *line)
+{
+	buf_printf(ctx, "%s\n", line);
+}
+
+/* Deleted, and the directory is in its place: who deleted it died before he moved it, or somebody brought it back. */
+static void what_was_deleted_comes_back_only_by_name(void **state)
+{
+	struct rig *rig = *state;
+	struct buf told = BUF_INIT, path = BUF_INIT, below = BUF_INIT;
+	struct rebuild_options options = {.tell = note_line, .ctx = &told};
+	struct mailbox *m;
+	struct us_err err;
+	unsigned n;
+
+	rig_create(rig, "user.bob");
+	rig_create(rig, "user.bob.gone");
+	rig_append(rig, "user.bob.gone", MESSAGE, 0);
+	m = rig_mailbox(rig, "user.bob.gone");
+	partition_mailbox_path(&m->row.storeid, &below);
+	mailbox_close(&m);
+	run("cp -a %s/u %s/backup", rig->spool, rig->root);
+	assert_ok(folder_delete(rig->store, SPAN_LIT("user.bob.gone"), FOLDER_DELETE_NOW, &err),
+		  &err);
+	run("cp -a %2$s/backup/. %1$s/u", rig->spool, rig->root);
+	assert_ok(rebuild_rows(rig->store, &options, &n, &err), &err);
+	assert_int_equal(n, 0);
+	assert_non_null(strstr(told.data, "user.bob.gone: was deleted"));
+	assert_false(has_row(rig, "user.bob.gone"));
+	buf_printf(&path, "%s/%s", rig->spool, below.data);
+	assert_ok(rebuild_row(rig->store, path.data, &options, &err), &err);
+	m = rig_mailbox(rig, "user.bob.gone");
+	assert_int_equal(m->view.counters.exists, 1);
+	mailbox_close(&m);
+	buf_free(&told);
+	buf_free(&path);
+	buf_free(&below);
+}
+
+static void what_cannot_be_listed_is_told(void **state)
+{
+	struct rig *rig = *state;
+	struct buf told = BUF_INIT;
+	struct rebuild_options options = {.tell = note_line, .ctx = &told};
+	struct us_err err;
+	unsigned n;
+
+	rig_create(rig, "user.bob");
+	lose_metadata(rig);
+	rig_break("store.rebuild.list", FAILPOINT_EIO);
+	assert_int_equal(rebuild_rows(rig->store, &options, &n, &err), US_EIO);
+	rig_mend();
+	assert_non_null(strstr(told.data, "read directory u/"));
+	assert_true(has_row(rig, "user.bob")); /* the rest is done nevertheless */
+	buf_free(&told);
+}
+
 static void marks_of_owners_come_back(void **state)
 {
 	struct rig *rig = *state;
@@ -365,6 +422,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(everything_that_can_comes_back),
 		T(what_was_removed_stays_removed),
+		T(what_was_deleted_comes_back_only_by_name),
+		T(what_cannot_be_listed_is_told),
 		T(marks_of_owners_come_back),
 		T(the_newest_claim_wins),
 		T(versions_go_on),

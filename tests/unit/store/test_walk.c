@@ -34,6 +34,7 @@ static const struct {
 	 "Berkeley DB gives back space only when a table is compacted; none is"},
 	{"meta.db.unlink", "Berkeley DB removes logs only when told to; we do it ourselves"},
 	{"meta.db.remove_log", "logs go after a copy; see meta/test_rescue"},
+	{"store.rebuild.list", "the metadata must be lost; see test_rebuild"},
 	{"meta.backup.*", "only metad makes copies; see meta/test_rescue"},
 	{"meta.rescue.*", "the tables must be damaged; see meta/test_rescue"},
 	{"meta.restore.*", "the tables must be damaged; see meta/test_rescue"},
