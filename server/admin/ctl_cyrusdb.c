@@ -1,8 +1,8 @@
 /* ctl_cyrusdb.c - what cyrus.conf files of a Cyrus call at the start (-r) and now and then (-c).
  *
  * metad recovers its tables by itself, before it answers anybody, and writes them back as it goes. So -r waits until they can be
- * used, lifts the poison of partitions on which a sync had failed (each mailbox there is recovered at its next use), and removes
- * what dead connections left in staging. -c makes a copy of the tables beside, the last two of which are kept:
+ * used, lifts the poison of partitions on which a sync had failed (each mailbox there is recovered at its next use), removes
+ * what dead connections left in staging, and puts away directories that no mailbox has. -c makes a copy of the tables beside, the last two of which are kept:
  * db.backup1 is the newest, db.backup2 the one before.
  */
 #include <fcntl.h>
@@ -17,11 +17,24 @@
 #include "server/base/io.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
+#include "server/store/folder.h"
 #include "server/store/meta/meta.h"
 #include "server/store/partition.h"
 #include "server/store/stage.h"
 
-#define USAGE_STATUS 255 /* as Cyrus's tool has it */
+#define LOST_AFTER   86400 /* seconds for which nothing happened in a directory that no mailbox has */
+#define USAGE_STATUS 255   /* as Cyrus's tool has it */
+
+/* What cannot go now goes the next time. */
+static void clean_up(struct store *store, struct partition *p)
+{
+	struct us_err err;
+	unsigned n;
+
+	(void)stage_sweep(p);
+	if (folder_collect_lost(store, p, store_now() - LOST_AFTER, &n, &err) < 0)
+		log_event(LOG_ERR, "store.lost.kept", LF_STR("path", p->path), LF_ERR(&err));
+}
 
 static int recover(struct tool *t, bool cleanup, struct us_err *err)
 {
@@ -33,7 +46,7 @@ static int recover(struct tool *t, bool cleanup, struct us_err *err)
 	for (size_t i = 0; rc == 0 && (p = store_partition_at(t->host.store, i)); i++) {
 		rc = partition_recover(p, err);
 		if (rc == 0 && cleanup)
-			(void)stage_sweep(p); /* what cannot go now goes the next time */
+			clean_up(t->host.store, p);
 	}
 	if (rc == 0)
 		log_event(LOG_NOTICE, "admin.metadata.recovered",

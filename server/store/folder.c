@@ -1,11 +1,11 @@
 /* folder.c - see folder.h. Making, changing, listing; folder_move.c renames and removes. */
 #include "server/store/folder.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "server/base/io.h"
@@ -548,59 +548,96 @@ static int compare_ids(const void *a, const void *b)
 	return storeid_cmp(a, b);
 }
 
-static unsigned collect_in(struct partition *p, int hash, const char *hash_name,
-			   const struct claims *claims)
-{
-	DIR *d = fdopendir(hash);
-	struct dirent *entry;
-	unsigned n = 0;
+struct collection {
+	struct store *store;
+	struct partition *p;
+	int64_t before;
+	const struct claims *claims;
+	unsigned hash; /* the directory below u/ that is looked through */
+	unsigned n;
+};
 
-	while (d && (entry = readdir(d))) {
-		struct storeid id;
-		struct us_err err;
-		struct buf from = BUF_INIT, to = BUF_INIT;
-		if (!storeid_parse(span_of(entry->d_name), &id) ||
-		    (claims->n && bsearch(&id, claims->ids, claims->n, sizeof(id), compare_ids)))
-			continue;
-		buf_printf(&from, "u/%s/%s", hash_name, entry->d_name);
-		buf_printf(&to, "lost/%s", entry->d_name);
-		if (io_rename(FP("store.lost.rename"), p->dir, from.data, p->dir, to.data, &err) ==
-		    0) {
-			n++;
-			log_event(LOG_WARNING, "store.lost.found", LF_STR("path", to.data),
-				  LF_STR("partition", p->name));
-		} else {
-			log_event(LOG_ERR, "store.lost.kept", LF_STR("path", from.data),
-				  LF_ERR(&err));
-		}
-		buf_free(&from);
-		buf_free(&to);
+static void put_away(struct collection *c, const char *from, const char *to)
+{
+	struct us_err err;
+
+	if (io_rename(FP("store.lost.rename"), c->p->dir, from, c->p->dir, to, &err) < 0) {
+		log_event(LOG_ERR, "store.lost.kept", LF_STR("path", from), LF_ERR(&err));
+		return;
 	}
-	if (d)
-		closedir(d);
-	return n;
+	c->n++;
+	log_event(LOG_WARNING, "store.lost.found", LF_STR("path", to),
+		  LF_STR("partition", c->p->name));
 }
 
-int folder_collect_lost(struct store *store, struct partition *p, unsigned *n_out,
+/* Does anything but this directory know the mailbox: another directory has its row, or it was deleted? Errors count as no. */
+static bool is_known(struct store *store, struct span uniqueid, struct pool *pool)
+{
+	struct buf name = BUF_INIT;
+	struct tombstone_row dead;
+	bool is = mailbox_name_of_uniqueid(store, uniqueid, &name, NULL) > 0 ||
+		  folder_tombstone(store, uniqueid, pool, &dead, NULL) > 0;
+
+	buf_free(&name);
+	return is;
+}
+
+/* Untouched for long enough that nobody is at work in it, and nothing that reconstruct could make a mailbox of: where the rows
+ * themselves are lost, all directories must stay for it. */
+static bool is_of_no_use(const struct collection *c, const struct storeid *id)
+{
+	struct pool *pool = pool_new();
+	struct hdr hdr;
+	struct stat st;
+	int dir = -1, rc = partition_open_mailbox(c->p, id, &dir, NULL);
+	bool is = false;
+
+	if (rc == 0 && fstat(dir, &st) == 0 && st.st_ctim.tv_sec < c->before) {
+		rc = hdr_read(dir, pool, &hdr, NULL);
+		is = rc == US_ENOENT || rc == US_ECORRUPT ||
+		     (rc == 0 && is_known(c->store, hdr.row.uniqueid, pool));
+	}
+	io_close(&dir);
+	pool_free(&pool);
+	return is;
+}
+
+static int collect_one(void *ctx, const struct dirent *entry)
+{
+	struct collection *c = ctx;
+	const struct claims *claims = c->claims;
+	char hex[STOREID_HEX], from[16 + STOREID_HEX], to[16 + STOREID_HEX];
+	struct storeid id;
+
+	if (!storeid_parse(span_of(entry->d_name), &id) ||
+	    (claims->n && bsearch(&id, claims->ids, claims->n, sizeof(id), compare_ids)) ||
+	    !is_of_no_use(c, &id))
+		return 0;
+	storeid_format(&id, hex);
+	snprintf(from, sizeof(from), "u/%02x/%s", c->hash, hex);
+	snprintf(to, sizeof(to), "lost/%s", hex);
+	put_away(c, from, to);
+	return 0;
+}
+
+int folder_collect_lost(struct store *store, struct partition *p, int64_t before, unsigned *n_out,
 			struct us_err *err)
 {
 	struct claims claims = {0};
-	int top = -1, rc = folder_list(store, SPAN_NULL, note_claim, &claims, err);
+	struct collection c = {.store = store, .p = p, .before = before, .claims = &claims};
+	int rc = folder_list(store, SPAN_NULL, note_claim, &claims, err);
 
-	*n_out = 0;
-	if (rc == 0)
-		rc = io_open(NULL, p->dir, "u", O_RDONLY | O_DIRECTORY, 0, &top, err);
 	if (rc == 0 && claims.n)
 		qsort(claims.ids, claims.n, sizeof(claims.ids[0]), compare_ids);
-	for (unsigned hash = 0; rc == 0 && hash < 256; hash++) {
-		char name[3];
-		int fd;
-		snprintf(name, sizeof(name), "%02x", hash);
-		fd = openat(top, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd >= 0)
-			*n_out += collect_in(p, fd, name, &claims);
+	for (c.hash = 0; rc == 0 && c.hash < 256; c.hash++) {
+		char name[16];
+		snprintf(name, sizeof(name), "u/%02x", c.hash);
+		rc = io_each_name(NULL, p->dir, name, collect_one, &c, err);
+		if (rc == US_ENOENT)
+			rc = 0; /* made when it is needed */
 	}
-	io_close(&top);
 	free(claims.ids);
+	if (rc == 0)
+		*n_out = c.n;
 	return rc;
 }

@@ -114,8 +114,10 @@ int folder_list_tombstones(struct store *store, struct span prefix,
 				     const struct tombstone_row *row, struct us_err *err),
 			   void *ctx, struct us_err *err);
 
-/* Move mailbox directories of a partition that no row claims to lost/; gives how many. For start-up and repair. */
-int folder_collect_lost(struct store *store, struct partition *p, unsigned *n_out,
+/* Move directories of a partition that no row claims to lost/; gives how many. Those stay that were changed at `before` or later
+ * (somebody may be making a mailbox of them), and those that reconstruct could: with a good mbox.hdr, of a mailbox that neither
+ * has a row nor was deleted. */
+int folder_collect_lost(struct store *store, struct partition *p, int64_t before, unsigned *n_out,
 			struct us_err *err);
 
 #endif

@@ -55,7 +55,7 @@ UNREACHABLE = {
               "store.recover.blot", "store.recover.sync"),
     **because("a delivery that waits in vain for a mailbox's lock and comes again; " + IN_PROCESS, "store.stage.sync_file"),
     **because("RESTART among the orders of a connection; " + IN_PROCESS, "store.stage.unlink"),
-    **because("reconstruct; " + IN_PROCESS, "store.lost.rename"),
+    **because("ctl_cyrusdb, of a directory that was lost for a day; " + IN_PROCESS, "store.lost.rename"),
     **because("what an administrator says to all by SETMETADATA: nothing of the store", "session.notice.*"),
 }
 

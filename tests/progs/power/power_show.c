@@ -199,9 +199,9 @@ static int tidy(struct store *store, struct us_err *err)
 		(void)partition_sweep_trash(p, store_now() + 10);
 		if (count_entries(p, "stage"))
 			printf("! staging is left on %s\n", p->name);
-		rc = folder_collect_lost(store, p, &lost, err);
+		rc = folder_collect_lost(store, p, store_now() + 10, &lost, err);
 		if (rc == 0)
-			rc = folder_collect_lost(store, p, &again, err);
+			rc = folder_collect_lost(store, p, store_now() + 10, &again, err);
 		if (rc == 0 && again)
 			printf("! %u directories stay lost on %s\n", again, p->name);
 	}

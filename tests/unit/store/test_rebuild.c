@@ -248,7 +248,8 @@ static void the_newest_claim_wins(void **state)
 	assert_false(has_row(rig, "user.bob.a"));
 	describe(rig, "user.bob.b", &after);
 	assert_string_equal(after.text.data, before.text.data);
-	assert_ok(folder_collect_lost(rig->store, store_partition_at(rig->store, 0), &lost, &err),
+	assert_ok(folder_collect_lost(rig->store, store_partition_at(rig->store, 0),
+				      store_now() + 10, &lost, &err),
 		  &err);
 	assert_int_equal(lost, 1);
 	buf_free(&before.text);
@@ -362,7 +363,8 @@ static void a_damaged_header_costs_its_mailbox_only(void **state)
 	lose_metadata(rig);
 	assert_int_equal(rebuild(rig), 1);
 	assert_true(has_row(rig, "user.bob.b"));
-	assert_ok(folder_collect_lost(rig->store, store_partition_at(rig->store, 0), &lost, &err),
+	assert_ok(folder_collect_lost(rig->store, store_partition_at(rig->store, 0),
+				      store_now() + 10, &lost, &err),
 		  &err);
 	assert_int_equal(lost, 1);
 }

@@ -969,8 +969,8 @@ static int run_collect_lost(struct walk *w, struct us_err *err)
 {
 	unsigned n;
 
-	return one_step(w,
-			folder_collect_lost(w->store, store_default_partition(w->store), &n, err));
+	return one_step(w, folder_collect_lost(w->store, store_default_partition(w->store),
+					       store_now() + 10, &n, err));
 }
 
 /* An abandoned stage is swept by the next who opens one. */

@@ -345,8 +345,8 @@ static void check_partition(struct walk *w, struct partition *p)
 	(void)stage_sweep(p);
 	if (count_entries(p->path, "stage"))
 		walk_complain(w, "staging is left on %s", p->name);
-	if (folder_collect_lost(w->store, p, &lost, &err) < 0 ||
-	    folder_collect_lost(w->store, p, &again, &err) < 0)
+	if (folder_collect_lost(w->store, p, store_now() + 10, &lost, &err) < 0 ||
+	    folder_collect_lost(w->store, p, store_now() + 10, &again, &err) < 0)
 		walk_complain(w, "lost directories of %s: %s", p->name, err.text);
 	else if (again)
 		walk_complain(w, "%u directories of %s stay lost", again, p->name);
