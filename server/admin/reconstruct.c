@@ -242,7 +242,7 @@ static int usage(void)
 	      "                   [-R | -U] [-o | -O] [-M] [-I] mailbox... | -u user...\n"
 	      "       reconstruct [-C imapd.conf] [-r] [-q] -V version mailbox... | -u user...\n"
 	      "       reconstruct [-C imapd.conf] [-n] [-x] [-I] -P directory...\n"
-	      "       reconstruct [-C imapd.conf] [-n] [-x] [-I] [-p partition] -m\n",
+	      "       reconstruct [-C imapd.conf] [-n] [-x] [-I] [-p partition] -m | -d\n",
 	      stderr);
 	return EX_USAGE;
 }
