@@ -462,7 +462,7 @@ static int look_at_file(struct work *w, struct files *f, struct newcomers *n, st
 		plan(w, STEP_REMOVE, name, NULL); /* nothing is in it: as good as none */
 		file->present = false;
 	} else if (r && r->internal_flags & RECORD_UNLINKED) {
-		look_at_unlinked(w, n, file->uid, st.st_ctim.tv_sec > r->last_updated);
+		look_at_unlinked(w, n, file->uid, st.st_ctim.tv_sec >= r->last_updated);
 	} else if (r) {
 		look_at_pair(w, n, r, &st);
 	} else {

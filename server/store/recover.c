@@ -279,7 +279,7 @@ static bool has_left(const struct leaving *l, uint64_t uid, const struct record 
 		     const struct timespec *changed)
 {
 	if (r)
-		return changed->tv_sec <= r->last_updated;
+		return changed->tv_sec < r->last_updated; /* in the same second: who knows */
 	for (size_t i = 0; i < l->n; i++)
 		if (uid >= l->unlinked[i].low && uid <= l->unlinked[i].high &&
 		    changed->tv_sec * 1000000000LL + changed->tv_nsec <= l->unlinked[i].time_ns)

@@ -709,7 +709,7 @@ static void what_was_expunged_does_not_come_back(void **state)
 	struct bench *b = *state;
 	struct reconstruct_report report;
 
-	unlink_in_vain(b, 3, store_now());
+	unlink_in_vain(b, 3, store_now() + 2);
 	unlink_in_vain(b, 5, store_now() - 100); /* the file is newer: somebody put it back */
 	report = reconstruct(b, (struct reconstruct_options){0});
 	assert_told(b, BOB " uid 3 was removed - removing its file");
@@ -724,7 +724,7 @@ static void compaction_removes_what_was_expunged(void **state)
 {
 	struct bench *b = *state;
 
-	unlink_in_vain(b, 3, store_now());
+	unlink_in_vain(b, 3, store_now() + 2);
 	unlink_in_vain(b, 5, store_now() - 100);
 	compact_bob(&b->rig);
 	assert_false(has_message_file(&b->image, 3));
