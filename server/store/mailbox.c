@@ -444,41 +444,58 @@ static int peek_index(int dir, const struct mailbox_row *row, struct index_heade
 	return rc;
 }
 
-static bool is_sane(const struct op_counters *op, const struct mailbox_row *row)
+static int peek_end(int fd, const struct mailbox_row *row, uint32_t generation, uint64_t boot_tag,
+		    uint64_t epoch, uint64_t *end, struct us_err *err)
 {
-	return op->op.kind == OP_COUNTERS && op->op.length == sizeof(*op) &&
-	       op->counters.uidvalidity == row->uidvalidity;
+	struct journal_header head;
+	int rc = io_pread(fd, &head, 128, 0, err);
+
+	if (rc < 0)
+		return rc;
+	rc = journal_check_header(&head, generation, &row->storeid, err);
+	if (rc < 0)
+		return rc;
+	if (head.boot_tag != boot_tag || head.epoch != epoch)
+		return us_fail(err, US_ECHANGED, "the journal is not recovered yet");
+	*end = head.publish_end;
+	return 0;
+}
+
+static int peek_op(int fd, const struct mailbox_row *row, uint64_t end, struct counters *out,
+		   struct us_err *err)
+{
+	struct op_counters op;
+	int rc;
+
+	if (end < JOURNAL_PAGE + sizeof(op))
+		return us_fail(err, US_ECORRUPT, "the journal ends before its counters");
+	rc = io_pread(fd, &op, sizeof(op), end - sizeof(op), err);
+	if (rc < 0)
+		return rc;
+	if (op.op.kind != OP_COUNTERS || op.op.length != sizeof(op) ||
+	    op.counters.uidvalidity != row->uidvalidity)
+		return us_fail(err, US_ECORRUPT, "the journal does not end in counters");
+	*out = op.counters;
+	return 0;
 }
 
 /* The newest COUNTERS op ends where publish_end points; an empty journal's are in the index. */
 static int peek_journal(int dir, const struct mailbox_row *row, const struct index_header *index,
 			uint64_t boot_tag, uint64_t epoch, struct counters *out, struct us_err *err)
 {
-	struct journal_header head;
-	struct op_counters op;
+	uint64_t end = JOURNAL_PAGE;
 	char name[32];
 	int fd = -1, rc;
 
 	journal_name(index->generation, name);
 	rc = io_open(NULL, dir, name, O_RDONLY, 0, &fd, err);
 	if (rc == 0)
-		rc = io_pread(fd, &head, 128, 0, err);
-	if (rc == 0)
-		rc = journal_check_header(&head, index->generation, &row->storeid, err);
-	if (rc == 0 && (head.boot_tag != boot_tag || head.epoch != epoch))
-		rc = us_fail(err, US_ECHANGED, "the journal is not recovered yet");
-	if (rc == 0 && head.publish_end == JOURNAL_PAGE) {
-		op.counters = index->counters;
-	} else if (rc == 0 && head.publish_end < JOURNAL_PAGE + sizeof(op)) {
-		rc = us_fail(err, US_ECORRUPT, "the journal ends before its counters");
-	} else if (rc == 0) {
-		rc = io_pread(fd, &op, sizeof(op), head.publish_end - sizeof(op), err);
-		if (rc == 0 && !is_sane(&op, row))
-			rc = us_fail(err, US_ECORRUPT, "the journal does not end in counters");
-	}
+		rc = peek_end(fd, row, index->generation, boot_tag, epoch, &end, err);
+	if (rc == 0 && end != JOURNAL_PAGE)
+		rc = peek_op(fd, row, end, out, err);
+	else if (rc == 0)
+		*out = index->counters;
 	io_close(&fd);
-	if (rc == 0)
-		*out = op.counters;
 	return rc;
 }
 
