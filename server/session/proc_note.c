@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,8 @@
 #include "server/base/io.h"
 #include "server/base/mem.h"
 
-#define MOST_NOTE 65536
+#define MOST_NOTE  65536
+#define MOST_TRIES 20 /* a millisecond apart */
 
 struct proc_note {
 	char *path, *service, *client, *user;
@@ -45,20 +47,23 @@ static void write_note(struct proc_note *note, struct span mailbox)
 	buf_free(&line);
 }
 
-/* The file under its name, locked; -1. */
+/* The file under its name, locked; -1. Who reads or cleans away a note that a process of our id left holds it for a moment;
+ * a note is not worth more of a wait. */
 static int open_locked(const char *path)
 {
-	struct stat st;
-	int fd;
+	for (int tries = 0; tries < MOST_TRIES; tries++) {
+		struct stat st;
+		int fd;
 
-	for (;;) {
 		if (io_open(NULL, AT_FDCWD, path, O_RDWR | O_CREAT | O_CLOEXEC, 0644, &fd, NULL) <
 		    0)
 			return -1;
-		if (flock(fd, LOCK_EX) == 0 && fstat(fd, &st) == 0 && st.st_nlink)
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 && st.st_nlink)
 			return fd;
-		io_close(&fd); /* it was cleaned away meanwhile */
+		io_close(&fd);
+		(void)poll(NULL, 0, 1);
 	}
+	return -1;
 }
 
 struct proc_note *proc_note_new(const struct conf *conf, const char *service, const char *client)

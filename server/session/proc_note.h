@@ -20,7 +20,8 @@ struct proc_note; /* opaque; NULL is a note that nobody keeps */
 /* The directory, to free. */
 char *proc_note_dir(const struct conf *conf);
 
-/* Note that this process serves `client`, of whom no more is known yet. NULL if it cannot be written. */
+/* Note that this process serves `client`, of whom no more is known yet. NULL if it cannot be written, or
+ * somebody else keeps it locked. */
 struct proc_note *proc_note_new(const struct conf *conf, const char *service, const char *client);
 /* Who he is by now, and where; an internal name, SPAN_NULL: nowhere. */
 void proc_note_user(struct proc_note *note, const char *user);
