@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "server/base/io.h"
+#include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/store/mboxname.h"
 
@@ -69,6 +70,12 @@ int scripts_read(struct mailbox *m, struct pool *pool, struct script **out, size
 
 	*out = pool_alloc(pool, us_mul_size(m->view.counters.exists + 1, sizeof(**out)));
 	while (rc == 0 && (r = view_next_live(&m->view, &walk))) {
+		if (r->size > SCRIPT_MAX + SCRIPT_HEAD) {
+			log_event(LOG_WARNING, "csync.script.toobig",
+				  LF_STR("mailbox", m->name.data), LF_NUM("uid", r->uid),
+				  LF_NUM("bytes", r->size));
+			continue;
+		}
 		rc = read_script(m, r, pool, &(*out)[n], err);
 		n += rc == 0 && (*out)[n].name.len;
 	}

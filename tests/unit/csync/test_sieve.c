@@ -52,6 +52,23 @@ static void the_life_of_two_scripts(void **state)
 	assert_string_equal(scripts(p), "other.script ");
 }
 
+/* It comes with the mailbox, where nobody asks how long a message is. */
+static void what_is_too_big_is_no_script(void **state)
+{
+	struct peer *p = *state;
+	struct buf text = BUF_INIT;
+
+	assert_said(p, SIEVE("main.script", "keep;"), OK);
+	buf_add_str(&text, "Subject: huge\r\n\r\n");
+	while (text.len <= SCRIPT_MAX + SCRIPT_HEAD)
+		buf_add_str(&text, "# twenty octets each\r\n");
+	rig_append(p->rig, "user.bob.#sieve", text.data, 0);
+	buf_free(&text);
+	assert_string_equal(scripts(p), "main.script ");
+	assert_said(p, ORDER("ACTIVATE_SIEVE", "main.bc"), OK);
+	assert_string_equal(scripts(p), "main.script main.bc! ");
+}
+
 static void again_is_well_and_changes_nothing(void **state)
 {
 	static const char *const orders[] = {
@@ -150,6 +167,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, peer_setup, peer_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(the_life_of_two_scripts),
+		TEST(what_is_too_big_is_no_script),
 		TEST(again_is_well_and_changes_nothing),
 		TEST(what_is_refused_and_what_is_passed_over),
 		TEST(a_name_has_a_bound),
