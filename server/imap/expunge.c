@@ -15,12 +15,14 @@ static bool is_meant(const struct selected *sel, uint32_t flag, const struct uid
 	       (!only || uidset_has(only, r->uid));
 }
 
-static int expunge_one(struct commit *c, const struct record *r, uint32_t flags, int64_t now,
-		       struct us_err *err)
+int expunge_one(struct mailbox *m, struct commit *c, const struct record *r, int64_t now,
+		struct us_err *err)
 {
 	struct record after = *r;
 
-	after.internal_flags |= flags;
+	after.internal_flags |= RECORD_EXPUNGED;
+	if (store_config(m->store)->expunge_immediate)
+		after.internal_flags |= RECORD_UNLINKED;
 	after.modseq = commit_modseq(c);
 	after.last_updated = now;
 	return commit_put(c, &after, err);
@@ -31,15 +33,12 @@ static int expunge_locked(struct selected *sel, uint32_t flag, const struct uids
 			  struct us_err *err)
 {
 	struct mailbox *m = sel->mailbox;
-	uint32_t flags = RECORD_EXPUNGED;
 	struct commit *c = NULL;
 	struct view_walk walk;
 	const struct record *r;
 	int64_t now = store_now();
 	int n = 0, rc = 0;
 
-	if (store_config(m->store)->expunge_immediate)
-		flags |= RECORD_UNLINKED;
 	walk = view_walk(&m->view, only ? uidset_next(only, 1) : 1);
 	while (rc == 0 && (r = view_next_live(&m->view, &walk)) && r->uid <= sel->last_uid) {
 		if (!is_meant(sel, flag, only, r))
@@ -47,7 +46,7 @@ static int expunge_locked(struct selected *sel, uint32_t flag, const struct uids
 		if (!c)
 			rc = commit_begin(m, &c, err);
 		if (rc == 0)
-			rc = expunge_one(c, r, flags, now, err);
+			rc = expunge_one(m, c, r, now, err);
 		n++;
 	}
 	if (rc < 0)

@@ -2,6 +2,7 @@
 #include "server/imap/inbox_rename.h"
 
 #include "server/imap/copy.h"
+#include "server/imap/expunge.h"
 #include "server/imap/folders.h"
 #include "server/imap/session.h"
 #include "server/store/commit.h"
@@ -39,21 +40,17 @@ static int expunge_all(struct mailbox *m, struct us_err *err)
 {
 	uint32_t last = m->view.counters.last_uid;
 	struct commit *c = NULL;
+	int64_t now = store_now();
 	int rc = commit_begin(m, &c, err);
 
 	for (uint32_t uid = 0; rc == 0 && uid < last;) {
 		struct view_walk walk = view_walk(&m->view, uid + 1);
-		const struct record *found = view_next_live(&m->view, &walk);
-		struct record r;
+		const struct record *r = view_next_live(&m->view, &walk);
 
-		if (!found)
+		if (!r)
 			break;
-		r = *found;
-		uid = r.uid;
-		r.internal_flags |= RECORD_EXPUNGED;
-		r.modseq = commit_modseq(c);
-		r.last_updated = store_now();
-		rc = commit_put(c, &r, err);
+		uid = r->uid;
+		rc = expunge_one(m, c, r, now, err);
 	}
 	if (rc < 0 && c)
 		commit_abort(&c);

@@ -275,6 +275,14 @@ def test_renaming_inbox_moves_its_messages(s):
         assert {"INBOX/child", "old"} <= set(listed(c))
 
 
+def test_renaming_inbox_is_an_expunge(make):
+    s = make(expunge_mode="immediate")
+    with s.imap("alice") as c:
+        c.append("INBOX", MESSAGE)
+        c.ok("RENAME INBOX old")
+    assert len(list(s.root.glob("spool/u/*/*/1."))) == 1
+
+
 def test_renaming_a_user(s):
     with s.imap("alice") as c:
         c.ok("CREATE a/b")
