@@ -215,12 +215,15 @@ static int rename_user(struct tree *tree, struct us_err *err)
 static int move_tree(struct tree *tree, bool with_children, struct us_err *err)
 {
 	struct store *store = tree->s->host->store;
-	int rc = with_children ? folder_list_tree(store, tree->from, collect, tree, err) : 0;
+	int rc;
 
 	if (!with_children) {
-		tell(tree->s, tree->from, tree->to);
-		return folder_rename(store, tree->from, tree->to, tree->partition, 0, err);
+		rc = folder_rename(store, tree->from, tree->to, tree->partition, 0, err);
+		if (rc == 0)
+			tell(tree->s, tree->from, tree->to);
+		return rc;
 	}
+	rc = folder_list_tree(store, tree->from, collect, tree, err);
 	for (size_t i = 0; rc == 0 && i < tree->n; i++) {
 		rc = folder_rename(store, tree->name[i], tree->name[i], tree->partition, 0, err);
 		if (rc == 0)

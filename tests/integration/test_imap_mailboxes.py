@@ -341,6 +341,11 @@ def test_partitions(server):
     with s.admin() as c:
         assert c.command("RENAME user/alice/a user/alice/a nosuch").text == "Unknown/invalid partition"
         assert c.command("RENAME user/alice/a user/alice/z p2").status == "NO"
+        s.expect("imap.command.failed")
+        s.failpoints.arm("store.move.create", "enospc")
+        reply = c.command("RENAME user/alice/a user/alice/a p2")
+        assert reply.status == "NO" and not reply.untagged    # it is told when it is done
+        s.failpoints.disarm()
         c.ok("RENAME user/alice/a user/alice/a p2")
         assert len(list((s.root / "spool2").glob("u/*/*/1."))) == 1
         reply = c.ok("RENAME user/alice user/alice p2")    # all of him
