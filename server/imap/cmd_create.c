@@ -153,9 +153,11 @@ int run_create(struct imap_session *s, const void *args, struct us_err *err)
 			       : us_fail(err, US_EPERM, "it exists, which he may not know");
 	/* A new user may make his INBOX where he would have got it at his login. */
 	if (rc >= 0 && is_own_inbox(s, name)) {
+		if (a->uses.len)
+			return imap_no(s, "[USEATTR] INBOX is made without a special use");
 		rc = autocreate_at_login(s->host, s->identity, err);
-		if (rc)
-			return rc < 0 ? rc : 0;
+		if (rc > 0)
+			return tell_id(s, name, err);
 	}
 	return rc < 0 ? rc : create(s, a, name, err);
 }

@@ -184,6 +184,19 @@ def test_a_mailbox_that_is_deleted_under_a_session(s):
         assert two.wire.line() == b"* BYE Selected mailbox was deleted"
 
 
+def test_ones_own_inbox_is_made_as_at_login(make):
+    s = make(autocreate_quota=0, users=())
+    s.add_users("new")
+    with s.imap("new") as c, s.admin() as admin:
+        admin.ok("SETACL user/new admin lrx")
+        admin.ok("DELETE user/new")
+        assert c.command("CREATE INBOX (USE (\\Archive))").code == ["USEATTR"]
+        assert not listed(c)
+        made = c.ok("CREATE INBOX").code
+        assert made[0] == "MAILBOXID"
+        assert made[1] == c.select("INBOX")["MAILBOXID"]
+
+
 def test_a_protected_special_use(make):
     s = make(autocreate_quota=0, autocreate_inbox_folders="Sent|Drafts", users=())
     s.stop()
