@@ -35,13 +35,6 @@ static int delete_one(struct imap_session *s, struct span name, struct us_err *e
 	return rc;
 }
 
-/* This session's own selected mailbox is left quietly; others are told that it is gone. */
-static void leave_if_selected(struct imap_session *s, const struct storeid *id)
-{
-	if (s->selected && storeid_cmp(&s->selected->mailbox->row.storeid, id) == 0)
-		selected_close(&s->selected);
-}
-
 /* Has the mailbox a special use that specialuse_protect names? */
 static int is_protected(struct imap_session *s, const struct access *access, struct us_err *err)
 {
@@ -147,7 +140,8 @@ int run_delete(struct imap_session *s, const void *args, struct us_err *err)
 					    : delete_one(s, access.name, err);
 	if (rc < 0)
 		return rc;
-	leave_if_selected(s, &access.row.storeid);
+	if (selected_is(s, &access)) /* left quietly; others are told that it is gone */
+		imap_leave_mailbox(s);
 	if (conf_bool(s->host->conf, CONF_delete_unsubscribe))
 		rc = subscription_set(s->host->store, span_of(s->identity->user), access.name,
 				      false, err);

@@ -171,9 +171,7 @@ static int open_mailbox(struct imap_session *s, const struct args_select *a, boo
 		return imap_bad(s, "Invalid %s modifier QRESYNC", s->command->shown);
 	/* Whatever comes of it, nothing is selected any more (RFC 3501, 6.3.1). */
 	if (s->selected) {
-		selected_close(&s->selected);
-		log_context("mailbox", NULL);
-		proc_note_mailbox(s->conn->note, SPAN_NULL);
+		imap_leave_mailbox(s);
 		reply_untagged(s->out, "OK [CLOSED] Ok");
 	}
 	rc = access_lookup(s, a->mailbox, ACL_READ, &access, err);

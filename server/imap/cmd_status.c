@@ -135,12 +135,6 @@ static int find_figures(struct imap_session *s, const struct access *access, uns
 	return rc < 0 ? rc : count(s, access, wanted, own ? NULL : &seen, f, err);
 }
 
-static bool is_selected(const struct imap_session *s, const struct access *access)
-{
-	return s->selected &&
-	       storeid_cmp(&s->selected->mailbox->row.storeid, &access->row.storeid) == 0;
-}
-
 static uint64_t figure(const struct figures *f, enum status_item item)
 {
 	switch (item) {
@@ -193,7 +187,7 @@ int status_put(struct imap_session *s, const struct access *access, struct span 
 		f.c.highestmodseq = access->row.lastmodseq;
 	if (wanted & STATUS_HIGHESTMODSEQ)
 		imap_enable_condstore(s, "STATUS (HIGHESTMODSEQ)");
-	if (is_selected(s, access))
+	if (selected_is(s, access))
 		f.recent = s->selected->recent; /* they are this session's now */
 	stream_write_str(s->out, "* STATUS ");
 	reply_astring(s->out, shown);

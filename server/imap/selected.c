@@ -8,6 +8,7 @@
 #include "server/base/io.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
+#include "server/imap/access.h"
 #include "server/imap/reply.h"
 #include "server/imap/selected_private.h"
 #include "server/imap/session.h"
@@ -255,6 +256,12 @@ void selected_close(struct selected **selected)
 	buf_free(&sel->seen_text);
 	free(sel);
 	*selected = NULL;
+}
+
+bool selected_is(const struct imap_session *s, const struct access *found)
+{
+	return s->selected &&
+	       storeid_cmp(&s->selected->mailbox->row.storeid, &found->row.storeid) == 0;
 }
 
 /* ---- numbers --------------------------------------------------------------------------------------- */

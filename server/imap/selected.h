@@ -37,6 +37,7 @@
 #include "server/imap/uidset.h"
 #include "server/store/mailbox.h"
 
+struct access;
 struct imap_session;
 
 /* Any of these makes a mailbox read-write. */
@@ -82,6 +83,8 @@ struct selected {
 int selected_open(struct imap_session *s, struct span name, uint32_t rights, bool examine,
 		  struct selected **out, struct us_err *err);
 void selected_close(struct selected **sel);
+/* Is it the mailbox that was found? No, if nothing is selected. */
+bool selected_is(const struct imap_session *s, const struct access *found);
 
 /* ---- numbers -------------------------------------------------------------------------------------- */
 

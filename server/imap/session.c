@@ -22,6 +22,7 @@
 #include "server/imap/selected.h"
 #include "server/imap/texts.h"
 #include "server/imap/token.h"
+#include "server/session/proc_note.h"
 #include "server/store/compact.h"
 
 #define IDLE_MS     1000              /* of silence, until we do what can wait */
@@ -319,6 +320,13 @@ void imap_enable_condstore(struct imap_session *s, const char *by)
 			       (unsigned long long)s->selected->told_modseq, by);
 }
 
+void imap_leave_mailbox(struct imap_session *s)
+{
+	selected_close(&s->selected);
+	log_context("mailbox", NULL);
+	proc_note_mailbox(s->conn->note, SPAN_NULL);
+}
+
 /* ---- its end ------------------------------------------------------------------------------------- */
 
 int imap_tell_news(struct imap_session *s, bool keep_numbers, struct us_err *err)
@@ -475,7 +483,7 @@ static void end(struct imap_session *s)
 	(void)stream_flush(s->out, NULL); /* the last words; who is gone does not read them */
 	if (s->selected && !s->options->read_only)
 		compact_when_idle(s->selected->mailbox);
-	selected_close(&s->selected);
+	imap_leave_mailbox(s);
 	for (size_t i = 0; (c = command_at(i)); i++)
 		if (c->stream && c->stream->fini)
 			c->stream->fini(s);

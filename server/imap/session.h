@@ -110,6 +110,8 @@ bool imap_is_admin(const struct imap_session *s);
 /* From now on the client is told of MODSEQs; the first time he hears how far he has been told (RFC 7162, 3.1.2). `by` is what he
  * used: "MODSEQ fetch". */
 void imap_enable_condstore(struct imap_session *s, const char *by);
+/* Leave the selected mailbox, if there is one: nothing is told of that. */
+void imap_leave_mailbox(struct imap_session *s);
 /* Untagged news that are due, FETCH for a known number and all. A mailbox that is gone ends the session. */
 int imap_tell_news(struct imap_session *s, bool keep_numbers, struct us_err *err);
 

@@ -23,12 +23,6 @@ int target_find(struct imap_session *s, struct span external, struct access *out
 	return rc;
 }
 
-static bool is_selected(const struct imap_session *s, const struct access *access)
-{
-	return s->selected &&
-	       storeid_cmp(&access->row.storeid, &s->selected->mailbox->row.storeid) == 0;
-}
-
 static int lock(struct target *t, struct us_err *err)
 {
 	if (t->is_selected)
@@ -40,7 +34,7 @@ static int lock(struct target *t, struct us_err *err)
 static int open_target(struct imap_session *s, const struct access *access, bool beside,
 		       struct target *out, struct us_err *err)
 {
-	struct target t = {.s = s, .rights = access->rights, .is_selected = is_selected(s, access)};
+	struct target t = {.s = s, .rights = access->rights, .is_selected = selected_is(s, access)};
 	int rc = 0;
 
 	t.holds_selected = beside && !t.is_selected;

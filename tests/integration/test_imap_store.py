@@ -207,6 +207,18 @@ def test_close_expunges_in_silence(box):
     assert c.select("INBOX")["EXISTS"] == 2
 
 
+def test_a_close_that_fails_leaves_nothing(box):
+    s, c = box
+    c.store("1", "+FLAGS.SILENT", "\\Deleted")
+    s.expect("imap.command.failed|store")
+    s.failpoints.arm("store.journal.write_frame", "enospc")
+    assert c.command("CLOSE").status == "NO"
+    s.failpoints.disarm()
+    assert c.ok("FETCH", "1", "(UID)").all("FETCH")
+    c.ok("CLOSE")
+    assert c.command("FETCH", "1", "(UID)").status == "BAD"
+
+
 def test_expunge_takes_the_right_e(box):
     s, c = box
     c.store("1", "+FLAGS.SILENT", "\\Deleted")
