@@ -17,8 +17,8 @@
  *  (4) Nothing costs by the number of messages but what looks at them: the map of numbers is made when first asked
  *	for, with QRESYNC at once, and kept as runs of consecutive UIDs (seqmap.h); news come from the records that
  *	changed.
- *  (5) Whenever the view has moved, what moved was noted as news (`known` is the view's modseq): the only ways to move it
- *	are selected_update() and selected_lock().
+ *  (5) Whenever the view has moved, what moved was noted as news (`known` is the view's modseq): what moves it is
+ *	selected_update(), selected_lock(), selected_lock_with(), and the claim of \Recent within the first.
  *
  * \Seen is the owner's in the record; another user's is his own, in metad (userdata.h), unless the mailbox has the
  * option sharedseen. selected_flags() and selected_set_seen() hide the difference.

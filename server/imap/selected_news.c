@@ -102,8 +102,8 @@ static int take_in(struct selected *sel, struct us_err *err)
 
 static void tell_expunged(struct selected *sel, struct stream *out)
 {
-	bool as_uids =
-		sel->session->enabled & IMAP_QRESYNC; /* no phantoms: the map was made at once */
+	/* With QRESYNC the map was made at once; only if that came after SELECT there may be phantoms, which have no UID. */
+	bool as_uids = sel->session->enabled & IMAP_QRESYNC;
 	struct uidset vanished = UIDSET_INIT;
 	uint32_t gone = 0;
 
@@ -217,7 +217,7 @@ int selected_lock_with(struct selected *sel, struct mailbox *other, struct us_er
 	for (size_t i = 0; rc < 0 && i < ARRAY_SIZE(both); i++)
 		if (both[i].rc == 0)
 			mailbox_unlock(both[i].m);
-	if (rc == 0)
+	if (both[0].rc == 0) /* the view has moved, even if it was given up for the other */
 		selected_note_changes(sel);
 	return rc;
 }
