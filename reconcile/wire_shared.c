@@ -7,12 +7,7 @@
 /* LIMIT repeats the storage limit for old peers; this there means that there is none. */
 #define LIMIT_NONE 4294967295u
 
-static const char *const resources[STATE_RESOURCES] = {
-	[STATE_STORAGE] = "STORAGE",
-	[STATE_MESSAGE] = "MESSAGE",
-	[STATE_ANNOTATION_STORAGE] = "X-ANNOTATION-STORAGE",
-	[STATE_NUM_FOLDERS] = "X-NUM-FOLDERS",
-};
+static const char *const resources[STATE_RESOURCES] = STATE_RESOURCE_NAMES;
 
 struct quota_fields {
 	struct span root;

@@ -130,6 +130,16 @@ bool span_word(struct span *rest, struct span *out)
 	return true;
 }
 
+bool span_has_word(struct span words, struct span word)
+{
+	struct span one;
+
+	while (span_word(&words, &one))
+		if (span_eq_nocase(one, word))
+			return true;
+	return false;
+}
+
 char *span_dup(struct span a)
 {
 	return us_strndup(a.ptr ? a.ptr : "", a.len);

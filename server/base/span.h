@@ -29,6 +29,7 @@ struct span span_trim(struct span a);                           /* blanks and TA
 const char *span_find(struct span a, char c);                   /* NULL if absent */
 bool span_split(struct span *rest, char sep, struct span *out); /* false when *rest is used up */
 bool span_word(struct span *rest, struct span *out);            /* next blank-separated word */
+bool span_has_word(struct span words, struct span word);        /* one of those, without case */
 char *span_dup(struct span a);                                  /* NUL-terminated, to free() */
 
 /* Decimal digits only, whole span, at most `max`. */

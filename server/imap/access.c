@@ -1,6 +1,7 @@
 /* access.c - see access.h. */
 #include "server/imap/access.h"
 
+#include "server/imap/reply.h"
 #include "server/imap/session.h"
 #include "server/store/acl.h"
 #include "server/store/mailbox.h"
@@ -98,6 +99,19 @@ int access_may_create(struct imap_session *s, struct span name, struct us_err *e
 	if (rc == 0 && imap_is_admin(s) && !in_user_tree)
 		return 0;
 	return us_fail(err, US_EPERM, "no right to create %.*s", SPAN_ARG(name));
+}
+
+void access_put_rights(const struct imap_session *s, struct span shown, uint32_t rights)
+{
+	struct buf text = BUF_INIT;
+
+	acl_format_rights(rights, s->host->deleteright, &text);
+	stream_write_str(s->out, "* MYRIGHTS ");
+	reply_astring(s->out, shown);
+	stream_write_str(s->out, " ");
+	reply_astring(s->out, buf_span(&text));
+	stream_write_str(s->out, "\r\n");
+	buf_free(&text);
 }
 
 void access_external(const struct imap_session *s, struct span internal, struct buf *out)

@@ -34,6 +34,8 @@ int access_lookup_internal(struct imap_session *s, struct span name, uint32_t ne
 /* Could he make a mailbox of that internal name? Then [TRYCREATE] goes with "Mailbox does not exist" (APPEND,
  * COPY). 0, or why not. */
 int access_may_create(struct imap_session *s, struct span name, struct us_err *err);
+/* "* MYRIGHTS shown lrs" */
+void access_put_rights(const struct imap_session *s, struct span shown, uint32_t rights);
 /* As the client sees it, appended. */
 void access_external(const struct imap_session *s, struct span internal, struct buf *out);
 

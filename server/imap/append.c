@@ -23,21 +23,10 @@ static int take_flags(struct scan *s, struct pool *pool, struct append_message *
 		      struct us_err *err)
 {
 	struct token_list flags = token_flag_list(s, pool);
-	struct span *keyword = pool_alloc(pool, us_mul_size(flags.n + 1, sizeof(*keyword)));
 
-	if (s->bad)
+	if (s->bad ||
+	    !token_sort_flags(&flags, pool, &out->system, &out->keyword, &out->n_keywords))
 		return us_fail(err, US_EPROTO, "Invalid flag in Append command");
-	out->keyword = keyword;
-	for (size_t i = 0; i < flags.n; i++) {
-		uint32_t flag = token_system_flag(flags.item[i]);
-
-		if (!flag && flags.item[i].ptr[0] == '\\')
-			return us_fail(err, US_EPROTO, "Invalid flag in Append command");
-		if (flag)
-			out->system |= flag;
-		else
-			keyword[out->n_keywords++] = flags.item[i];
-	}
 	if (!scan_skip(s, ' '))
 		return us_fail(err, US_EPROTO, "Missing space after flag list in Append command");
 	return 0;

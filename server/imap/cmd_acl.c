@@ -128,7 +128,6 @@ int run_myrights(struct imap_session *s, const void *args, struct us_err *err)
 		ACL_LOOKUP | ACL_READ | ACL_INSERT | ACL_CREATE | ACL_DELETEMBOX | ACL_ADMIN;
 	const struct args_mailbox *a = args;
 	struct mailbox_row row;
-	struct buf text = BUF_INIT;
 	struct span name;
 	uint32_t rights = 0;
 	int rc = access_name(s, a->mailbox, &name, err);
@@ -141,12 +140,7 @@ int run_myrights(struct imap_session *s, const void *args, struct us_err *err)
 		rc = us_fail(err, US_ENOENT, "nothing he may know of");
 	if (rc < 0)
 		return rc == US_EINVAL ? us_fail(err, US_ENOENT, "no such mailbox") : rc;
-	acl_format_rights(rights, s->host->deleteright, &text);
-	put_head(s, "MYRIGHTS", a->mailbox);
-	stream_write_str(s->out, " ");
-	reply_astring(s->out, buf_span(&text));
-	stream_write_str(s->out, "\r\n");
-	buf_free(&text);
+	access_put_rights(s, a->mailbox, rights);
 	return 0;
 }
 

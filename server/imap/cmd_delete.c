@@ -43,17 +43,12 @@ static int is_protected(struct imap_session *s, const struct access *access, str
 	int rc = 0;
 
 	if (mboxname_owner(access->name, NULL, &owner) && rest.len)
-		rc = annotation_get(s->host->store, &access->row.storeid, SPAN_LIT("/specialuse"),
+		rc = annotation_get(s->host->store, &access->row.storeid, ANNOTATION_SPECIAL_USE,
 				    buf_span(&owner), &uses, err);
-	if (rc > 0) {
+	if (rc > 0)
 		rc = 0;
-		while (span_word(&rest, &word)) {
-			struct span have = buf_span(&uses), use;
-
-			while (span_word(&have, &use))
-				rc |= span_eq_nocase(use, word);
-		}
-	}
+	while (rc == 0 && span_word(&rest, &word))
+		rc = span_has_word(buf_span(&uses), word);
 	buf_free(&uses);
 	buf_free(&owner);
 	return rc;

@@ -195,19 +195,6 @@ static void describe(void *ctx, struct span external, bool is_level, struct list
 	out->left_out = select & LIST_SELECT_SPECIAL_USE && !out->uses.len;
 }
 
-static void put_rights(struct query *q, const struct access *access, struct span shown)
-{
-	struct buf text = BUF_INIT;
-
-	acl_format_rights(access->rights, q->s->host->deleteright, &text);
-	stream_write_str(q->s->out, "* MYRIGHTS ");
-	reply_astring(q->s->out, shown);
-	stream_write_str(q->s->out, " ");
-	reply_astring(q->s->out, buf_span(&text));
-	stream_write_str(q->s->out, "\r\n");
-	buf_free(&text);
-}
-
 /* For those who may read it; what cannot be had is left out (RFC 5819, 2). */
 static void put_status(struct query *q, const struct access *access, struct span shown)
 {
@@ -231,7 +218,7 @@ static void put_more(void *ctx, struct span external)
 	if (rc == 0 && q->args->status)
 		put_status(q, &access, external);
 	if (rc == 0 && q->args->returns & LIST_RETURN_MYRIGHTS)
-		put_rights(q, &access, external);
+		access_put_rights(q->s, external, access.rights);
 	if (rc != US_ENOENT)
 		note(q, rc, &err);
 }

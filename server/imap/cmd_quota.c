@@ -11,8 +11,7 @@
 #include "server/store/mailbox.h"
 #include "server/store/quota.h"
 
-static const char *const resources[STATE_RESOURCES] = {"STORAGE", "MESSAGE", "X-ANNOTATION-STORAGE",
-						       "X-NUM-FOLDERS"};
+static const char *const resources[STATE_RESOURCES] = STATE_RESOURCE_NAMES;
 
 /* "* QUOTA root (STORAGE 0 10 MESSAGE 0 5)" */
 static int put_quota(struct imap_session *s, struct span root, const struct state_quota *quota,

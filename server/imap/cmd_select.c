@@ -75,8 +75,7 @@ int parse_select(struct parse *p, void **args, struct us_err *err)
 
 /* ---- the warning of a full mailbox ------------------------------------------------------------------ */
 
-static const char *const resources[STATE_RESOURCES] = {"STORAGE", "MESSAGE", "X-ANNOTATION-STORAGE",
-						       "X-NUM-FOLDERS"};
+static const char *const resources[STATE_RESOURCES] = STATE_RESOURCE_NAMES;
 
 /* Is so little left that he should know? quotawarnkb and quotawarnmsg keep a big quota from warning early. */
 static bool is_near(const struct conf *conf, int resource, uint64_t used, uint64_t limit)

@@ -87,27 +87,6 @@ static struct token_list parse_flags(struct parse *p)
 	return list;
 }
 
-/* Sort them into system flags and keywords. */
-static int sort_flags(struct parse *p, const struct token_list *flags, struct flag_change *out,
-		      struct us_err *err)
-{
-	struct span *keyword = pool_alloc(p->pool, us_mul_size(flags->n + 1, sizeof(*keyword)));
-
-	out->keyword = keyword;
-	for (size_t i = 0; i < flags->n; i++) {
-		uint32_t flag = token_system_flag(flags->item[i]);
-
-		if (!flag && flags->item[i].ptr[0] == '\\')
-			return us_fail(err, US_EPROTO, "Invalid system flag in %s command",
-				       p->command->shown);
-		if (flag)
-			out->system |= flag;
-		else
-			keyword[out->n_keywords++] = flags->item[i];
-	}
-	return 0;
-}
-
 static int parse_annotations(struct parse *p, struct args_store *args, struct us_err *err)
 {
 	int rc;
@@ -147,9 +126,11 @@ int parse_store(struct parse *p, void **out, struct us_err *err)
 	if (p->s.bad)
 		return us_fail(err, US_EPROTO, "Invalid flag name in %s command",
 			       p->command->shown);
-	rc = sort_flags(p, &flags, &args->change, err);
-	if (rc == 0)
-		rc = parse_end(p, err);
+	if (!token_sort_flags(&flags, p->pool, &args->change.system, &args->change.keyword,
+			      &args->change.n_keywords))
+		return us_fail(err, US_EPROTO, "Invalid system flag in %s command",
+			       p->command->shown);
+	rc = parse_end(p, err);
 	if (rc == 0)
 		*out = args;
 	return rc;

@@ -3,8 +3,8 @@
 
 #include "server/base/mem.h"
 #include "server/imap/session.h"
-#include "server/imap/special_use.h"
 #include "server/session/audit.h"
+#include "server/store/annotations.h"
 #include "server/store/folder.h"
 #include "server/store/quota.h"
 #include "server/store/state.h"
@@ -44,7 +44,7 @@ static void note_creation(struct imap_session *s, struct span name)
 static int create_one(struct imap_session *s, struct span name, struct span partition,
 		      struct span uses, struct us_err *err)
 {
-	struct state_annotation use = {SPECIAL_USE_ENTRY, SPAN_NULL, uses, 0};
+	struct state_annotation use = {ANNOTATION_SPECIAL_USE, SPAN_NULL, uses, 0};
 	struct quota_wanted wanted = {.folders = 1};
 	struct buf owner = BUF_INIT;
 	struct folder_create options = {

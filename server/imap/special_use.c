@@ -9,16 +9,6 @@
 static const char *const known[] = {"\\Archive", "\\Drafts", "\\Important", "\\Junk",
 				    "\\Sent",    "\\Trash",  "\\Snoozed"};
 
-static bool has_use(struct span uses, struct span use)
-{
-	struct span word;
-
-	while (span_word(&uses, &word))
-		if (span_eq_nocase(word, use))
-			return true;
-	return false;
-}
-
 /* In its own spelling; SPAN_NULL: there is no such use. */
 static struct span canonical(const struct imap_session *s, struct span use)
 {
@@ -52,8 +42,8 @@ int special_use_get(struct imap_session *s, struct span name, const struct store
 
 	if (!is_place(s, name) || !host_owns(s->host, s->identity, name))
 		return 0;
-	rc = annotation_get(s->host->store, id, SPECIAL_USE_ENTRY, span_of(s->identity->user), out,
-			    err);
+	rc = annotation_get(s->host->store, id, ANNOTATION_SPECIAL_USE, span_of(s->identity->user),
+			    out, err);
 	return rc < 0 ? rc : 0;
 }
 
@@ -74,10 +64,10 @@ static int look_at(void *ctx, struct span name, const struct mailbox_row *row, s
 
 	if (!mailbox_row_is_real(row) || span_eq(name, search->name) || !is_place(search->s, name))
 		return 0;
-	rc = annotation_get(search->s->host->store, &row->storeid, SPECIAL_USE_ENTRY, search->owner,
-			    &uses, err);
+	rc = annotation_get(search->s->host->store, &row->storeid, ANNOTATION_SPECIAL_USE,
+			    search->owner, &uses, err);
 	for (rc = rc < 0 ? rc : 0; rc == 0 && span_word(&wanted, &use);)
-		if (has_use(buf_span(&uses), use))
+		if (span_has_word(buf_span(&uses), use))
 			rc = us_fail(err, US_EEXIST, "%.*s is for %.*s", SPAN_ARG(name),
 				     SPAN_ARG(use));
 	buf_free(&uses);
@@ -93,7 +83,7 @@ static int check_known(const struct imap_session *s, struct span wanted, struct 
 		use = canonical(s, word);
 		if (!use.ptr)
 			return us_fail(err, US_EINVAL, "no special use %.*s", SPAN_ARG(word));
-		if (has_use(buf_span(out), use))
+		if (span_has_word(buf_span(out), use))
 			continue;
 		if (out->len)
 			buf_add_char(out, ' ');

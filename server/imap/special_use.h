@@ -14,8 +14,6 @@
 struct imap_session;
 struct storeid;
 
-#define SPECIAL_USE_ENTRY SPAN_LIT("/specialuse")
-
 /* Append what the mailbox of that internal name is for, to this user. None is well. */
 int special_use_get(struct imap_session *s, struct span name, const struct storeid *id,
 		    struct buf *out, struct us_err *err);

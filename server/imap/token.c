@@ -260,6 +260,24 @@ uint32_t token_system_flag(struct span flag)
 	return 0;
 }
 
+bool token_sort_flags(const struct token_list *flags, struct pool *pool, uint32_t *system,
+		      const struct span **keyword, size_t *n_keywords)
+{
+	struct span *other = pool_alloc(pool, us_mul_size(flags->n + 1, sizeof(*other)));
+
+	*keyword = other;
+	for (size_t i = 0; i < flags->n; i++) {
+		uint32_t flag = token_system_flag(flags->item[i]);
+
+		if (!flag && flags->item[i].ptr[0] == '\\')
+			return false;
+		*system |= flag;
+		if (!flag)
+			other[(*n_keywords)++] = flags->item[i];
+	}
+	return true;
+}
+
 /* ---- sequence sets ------------------------------------------------------------------------------ */
 
 static uint32_t take_seq_number(struct scan *s)

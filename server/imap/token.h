@@ -56,6 +56,9 @@ struct token_list token_pattern_list(struct scan *s, struct pool *pool);
 /* flag = "\" atom / atom: with its backslash. Which of them exist is the command's question. */
 struct span token_flag(struct scan *s);
 struct token_list token_flag_list(struct scan *s, struct pool *pool); /* in brackets */
+/* Parted into system flags (FLAG_*) and the others, which live in pool. False: a system flag that there is not. */
+bool token_sort_flags(const struct token_list *flags, struct pool *pool, uint32_t *system,
+		      const struct span **keyword, size_t *n_keywords);
 /* FLAG_* of state.h for \Answered, \Flagged, \Deleted, \Draft, \Seen without case; 0: another. */
 uint32_t token_system_flag(struct span flag);
 

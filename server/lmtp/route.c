@@ -205,19 +205,17 @@ static int find_folder(struct lmtp_session *s, const struct recipient_name *name
 static int is_excluded(struct lmtp_session *s, const struct recipient_name *name,
 		       const struct mailbox_row *row, struct us_err *err)
 {
-	struct span rest = span_of(s->options->exclude_specialuse), word, uses, use;
+	struct span rest = span_of(s->options->exclude_specialuse), word;
 	struct buf value = BUF_INIT;
 	int rc = 0;
 
 	if (rest.len)
-		rc = annotation_get(s->host->store, &row->storeid, SPAN_LIT("/specialuse"),
+		rc = annotation_get(s->host->store, &row->storeid, ANNOTATION_SPECIAL_USE,
 				    name->userid, &value, err);
 	if (rc > 0)
 		rc = 0;
 	while (rc == 0 && span_word(&rest, &word))
-		for (uses = buf_span(&value); span_word(&uses, &use);)
-			if (span_eq_nocase(use, word))
-				rc = 1;
+		rc = span_has_word(buf_span(&value), word);
 	buf_free(&value);
 	return rc;
 }

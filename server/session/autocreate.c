@@ -81,7 +81,7 @@ static int mark_special_use(const struct maker *m, struct span folder, struct ma
 		if (!span_is(folder, item.text))
 			continue;
 		use = us_asprintf("\\%s", item.key + strlen("xlist-"));
-		rc = annotation_set(box, SPAN_LIT("/specialuse"), span_of(m->user), span_of(use),
+		rc = annotation_set(box, ANNOTATION_SPECIAL_USE, span_of(m->user), span_of(use),
 				    err);
 		free(use);
 	}

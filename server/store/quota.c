@@ -299,8 +299,7 @@ int quota_remove_unused(struct store *store, struct span root, bool dry_run, str
 
 /* ---- may it grow? ------------------------------------------------------------------------------- */
 
-static const char *const names[STATE_RESOURCES] = {"STORAGE", "MESSAGE", "X-ANNOTATION-STORAGE",
-						   "X-NUM-FOLDERS"};
+static const char *const names[STATE_RESOURCES] = STATE_RESOURCE_NAMES;
 
 /* Rounded up: as limits go up to 2^63, they are not multiplied. */
 static uint64_t in_units(uint64_t n, uint64_t unit)

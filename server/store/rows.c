@@ -214,12 +214,7 @@ int user_row_decode(struct span payload, struct user_row *out, struct us_err *er
 
 /* ---- quota ------------------------------------------------------------------------------------- */
 
-static const char *const resources[STATE_RESOURCES] = {
-	[STATE_STORAGE] = "STORAGE",
-	[STATE_MESSAGE] = "MESSAGE",
-	[STATE_ANNOTATION_STORAGE] = "X-ANNOTATION-STORAGE",
-	[STATE_NUM_FOLDERS] = "X-NUM-FOLDERS",
-};
+static const char *const resources[STATE_RESOURCES] = STATE_RESOURCE_NAMES;
 
 void quota_row_encode(const struct state_quota *row, struct buf *out)
 {

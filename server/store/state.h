@@ -101,10 +101,17 @@ struct state_mailbox {
 enum state_resource {
 	STATE_STORAGE, /* KiB */
 	STATE_MESSAGE,
-	STATE_ANNOTATION_STORAGE, /* KiB; X-ANNOTATION-STORAGE on the wire */
-	STATE_NUM_FOLDERS,        /* X-NUM-FOLDERS on the wire */
+	STATE_ANNOTATION_STORAGE, /* KiB */
+	STATE_NUM_FOLDERS,
 	STATE_RESOURCES
 };
+/* Their names in rows, on the wire and to clients; what a table of them begins with. */
+#define STATE_RESOURCE_NAMES                                              \
+	{                                                                 \
+		[STATE_STORAGE] = "STORAGE", [STATE_MESSAGE] = "MESSAGE", \
+		[STATE_ANNOTATION_STORAGE] = "X-ANNOTATION-STORAGE",      \
+		[STATE_NUM_FOLDERS] = "X-NUM-FOLDERS",                    \
+	}
 
 struct state_quota {
 	struct span root;
