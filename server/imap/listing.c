@@ -116,7 +116,7 @@ void listing_add(struct listing *l, struct span name)
 
 	if (l->held.len && is_below(l, name, buf_span(&l->held))) {
 		l->item.has_children |= !l->o.children_known;
-		l->childinfo = l->o.levels == LISTING_LEVELS_SUBSCRIBED && !is_shown;
+		l->childinfo = l->o.levels == LISTING_LEVELS_SUBSCRIBED;
 	}
 	write_held(l);
 	if (is_shown) {

@@ -56,7 +56,7 @@ struct listing {
 	struct buf held;          /* fits, and waits for the next one; empty: none */
 	struct listing_item item; /* of what is held; its uses are in `uses` */
 	struct buf uses;
-	bool childinfo; /* below what is held something was looked for that does not fit itself */
+	bool childinfo; /* below what is held there is something that was looked for, fitting or not */
 	unsigned n_seen;
 };
 

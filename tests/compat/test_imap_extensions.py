@@ -113,6 +113,11 @@ LOGOUT
 
 CONFLICT = "RFC 6154 wants the code wherever the use is why"
 LISTS_DIFFERENT = {
+    ("alice", 'LIST (RECURSIVEMATCH SUBSCRIBED) "" *'): (
+        "whether the child fits is no matter (RFC 5258, 3.1), and so says a Dovecot",
+        *(['* LIST (\\Subscribed \\HasChildren) "/" foo' + told, '* LIST (\\Subscribed \\HasNoChildren) "/" foo/bar/baz',
+           '* LIST (\\NonExistent \\Subscribed \\HasNoChildren) "/" gone', '* LIST (\\Subscribed \\HasNoChildren) "/" quux',
+           "a OK Completed (time)"] for told in ("", ' (CHILDINFO ("SUBSCRIBED"))'))),
     ("alice", r"CREATE foo/deep (USE (\Trash))"): (
         CONFLICT, ["a NO SPECIAL-USE flag conflict"], ["a NO [USEATTR] SPECIAL-USE flag conflict"]),
     ("alice", "DELETE sent"): (

@@ -38,6 +38,13 @@ def test_subscriptions_are_selected(make):
             ['LIST (\\HasChildren) "/" a (CHILDINFO ("SUBSCRIBED"))', *subscribed[1:]]
         assert lines(c, 'LIST (RECURSIVEMATCH SUBSCRIBED) "" a/%') == \
             ['LIST (\\HasChildren) "/" a/b (CHILDINFO ("SUBSCRIBED"))']
+        # Whether the child fits, too, is no matter; a parent that was not asked for is not told where its child is.
+        c.ok("SUBSCRIBE a/b")
+        both = 'LIST (\\Subscribed \\HasChildren) "/" a/b (CHILDINFO ("SUBSCRIBED"))'
+        assert lines(c, 'LIST (SUBSCRIBED RECURSIVEMATCH) "" *') == [both, *subscribed]
+        assert lines(c, 'LIST (SUBSCRIBED RECURSIVEMATCH) "" a/%') == [both]
+        assert "CHILDINFO" not in "".join(lines(c, 'LIST (SUBSCRIBED) "" *'))
+        c.ok("UNSUBSCRIBE a/b")
         # A return option changes nothing of what is selected.
         assert [line for line in lines(c, 'LIST "" * RETURN (SUBSCRIBED)') if "\\Subscribed" in line] == \
             [subscribed[0], subscribed[2]]

@@ -249,7 +249,8 @@ static void subscriptions_are_listed(void **state UNUSED)
 		"* LIST (\\NonExistent \\HasNoChildren) \"/\" c (CHILDINFO (\"SUBSCRIBED\"))\n",
 		"<a:sc>");
 	check_options(o, "*", "a:s|a:s/b:s",
-		      "* LIST (\\Subscribed \\HasNoChildren) \"/\" a:s\n"
+		      "* LIST (\\Subscribed \\HasNoChildren) \"/\" a:s (CHILDINFO "
+		      "(\"SUBSCRIBED\"))\n"
 		      "* LIST (\\Subscribed \\HasNoChildren) \"/\" a:s/b:s\n",
 		      "<a:s><a:s/b:s>");
 }
