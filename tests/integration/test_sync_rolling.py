@@ -478,21 +478,19 @@ def test_who_is_aside_is_remembered(pair):
 def test_a_dead_clients_log_comes_first(pair):
     a, b = pair(imapd={"sync_timeout": "60s"})
     users(a, "bob")
-    with a.rolling():
-        pass
-    b.process.send_signal(signal.SIGSTOP)    # master alone: connections hang in the listener
     client = a.start_rolling()
-    for pid in b.processes("sync_server"):
+    a.wait_state("live")
+    server = [b.process.pid, *b.processes("sync_server")]
+    for pid in server:
         os.kill(pid, signal.SIGSTOP)
     a.append("user.bob", "1\r\n")
-    time.sleep(0.5)
+    wait_until(lambda: list(a.sync_dir().glob("log-*")), 10, "the client has taken the log")
     client.kill()
     client.wait(5)
     del a.clients_of[""]
-    for pid in [b.process.pid, *b.processes("sync_server")]:
+    for pid in server:
         os.kill(pid, signal.SIGCONT)
-    left = a.sync_dir() / "log-4194303"    # of a client that cannot be
-    (a.sync_dir() / "log").rename(left)
+    [left] = a.sync_dir().glob("log-*")
     a.append("user.bob", "2\r\n")
     with a.rolling():
         a.wait_synced()
