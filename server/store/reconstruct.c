@@ -384,6 +384,8 @@ static int read_everything(struct work *w, struct us_err *err)
 				      partition_epoch(w->partition), w->row_serial};
 
 	salvage_directory(&place, &w->s);
+	if (w->s.unread.code)
+		return us_fail(err, w->s.unread.code, "%s", w->s.unread.text);
 	w->has_hdr = hdr_read(w->dir, w->pool, &w->hdr, NULL) == 0 &&
 		     storeid_cmp(&w->hdr.row.storeid, &w->row.storeid) == 0;
 	if (!w->has_hdr)

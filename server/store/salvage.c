@@ -159,22 +159,31 @@ bool salvage_read_record(struct salvage *s, const void *bytes, struct record *ou
 
 /* ---- files ------------------------------------------------------------------------------------- */
 
-char *salvage_map(int dir, const char *name, size_t *size)
+void salvage_note_unread(struct salvage *s, const struct us_err *err)
 {
-	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	void *map;
+	if (!s->unread.code)
+		s->unread = *err;
+}
 
-	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size == 0) {
-		io_close(&fd);
-		return NULL;
+char *salvage_map(struct salvage *s, int dir, const char *name, size_t *size)
+{
+	struct us_err err;
+	struct stat st;
+	void *map = NULL;
+	int fd = -1, rc = io_open(FP("store.salvage.open"), dir, name, O_RDONLY, 0, &fd, &err);
+
+	if (rc == 0 && fstat(fd, &st) < 0)
+		rc = us_fail_errno(&err, "stat %s", name);
+	if (rc == 0 && st.st_size) {
+		*size = (size_t)st.st_size;
+		map = mmap(NULL, *size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+		if (map == MAP_FAILED)
+			rc = us_fail_errno(&err, "map %s", name);
 	}
-	map = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
 	io_close(&fd);
-	*size = (size_t)st.st_size;
-	if (map == MAP_FAILED)
-		return NULL;
-	return map;
+	if (rc < 0 && rc != US_ENOENT)
+		salvage_note_unread(s, &err);
+	return rc < 0 ? NULL : map;
 }
 
 void salvage_unmap(char *map, size_t size)
@@ -210,12 +219,13 @@ static int note_generation(void *ctx, const struct dirent *entry)
 	return 0;
 }
 
-/* A directory that cannot be read whole is reconstruct's to refuse: it lists the message files before it writes. */
-static struct generations look_for_generations(int dir)
+static struct generations look_for_generations(struct salvage *s, int dir)
 {
 	struct generations g = {0};
+	struct us_err err;
 
-	(void)io_each_name(NULL, dir, ".", note_generation, &g, NULL);
+	if (io_each_name(FP("store.salvage.list"), dir, ".", note_generation, &g, &err) < 0)
+		salvage_note_unread(s, &err);
 	g.all = g.journal > g.annots ? g.journal : g.annots;
 	g.all = g.cache > g.all ? g.cache : g.all;
 	return g;
@@ -338,7 +348,7 @@ static void take_loose_records(struct salvage *s, const struct base *b)
 
 static void take_base(struct salvage *s, const struct salvage_place *place, struct base *b)
 {
-	b->map = salvage_map(place->dir, INDEX_FILE, &b->size);
+	b->map = salvage_map(s, place->dir, INDEX_FILE, &b->size);
 	if (b->map)
 		read_header(s, place, b);
 	if (b->header) {
@@ -386,10 +396,11 @@ static void take_newest_files(struct salvage *s, const struct salvage_place *pla
 
 void salvage_directory(const struct salvage_place *place, struct salvage *out)
 {
-	struct generations g = look_for_generations(place->dir);
+	struct generations g;
 	struct base b = {0};
 
 	memset(out, 0, sizeof(*out));
+	g = look_for_generations(out, place->dir);
 	out->pool = pool_new();
 	history_init(&out->history);
 	take_base(out, place, &b);

@@ -64,6 +64,8 @@ struct salvage {
 	bool annots_are_doubtful; /* no sum vouched for their file */
 	unsigned bad_annots;      /* messages whose annotations are lost */
 	unsigned mended;          /* flipped bits */
+	/* A file that is there could not be opened, or the directory not listed: there is more here than was seen. */
+	struct us_err unread;
 };
 
 struct salvage_place {

@@ -8,8 +8,13 @@
 
 void salvage_annotations(struct salvage *s, const struct salvage_place *place, uint32_t generation)
 {
-	if (annots_load(&s->annots, place->dir, generation, place->id, NULL) == 0)
+	struct us_err err;
+	int rc = annots_load(&s->annots, place->dir, generation, place->id, &err);
+
+	if (rc == 0)
 		return;
+	if (rc != US_ENOENT && rc != US_ECORRUPT)
+		salvage_note_unread(s, &err);
 	s->damaged = true;
 	if (annots_load_damaged(&s->annots, place->dir, generation, place->id))
 		s->mended++;

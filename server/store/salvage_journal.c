@@ -423,7 +423,7 @@ void salvage_journal(struct salvage *s, const struct salvage_place *place, uint3
 	char name[32];
 
 	journal_name(generation, name);
-	r.bytes = salvage_map(place->dir, name, &r.size);
+	r.bytes = salvage_map(s, place->dir, name, &r.size);
 	if (r.bytes && read_header(&r, generation)) {
 		while (read_frame(&r))
 			;

@@ -11,8 +11,10 @@ void salvage_remove(struct salvage *s, uint32_t low, uint32_t high);
 /* A copy of the record, mended if it can be: false if it is beyond that. */
 bool salvage_read_record(struct salvage *s, const void *bytes, struct record *out);
 
-/* A file in private memory, to be mended there. NULL: there is none, or it is empty. */
-char *salvage_map(int dir, const char *name, size_t *size);
+/* A file in private memory, to be mended there. NULL: there is none, it is empty, or (s->unread) it cannot be had. */
+char *salvage_map(struct salvage *s, int dir, const char *name, size_t *size);
+/* Something that is there could not be had; the first one is remembered. */
+void salvage_note_unread(struct salvage *s, const struct us_err *err);
 void salvage_unmap(char *map, size_t size);
 
 /* Take in mbox.jnl.<generation>. base_last_uid: records above it that are lost were in this journal. */

@@ -682,6 +682,22 @@ static void a_directory_that_cannot_be_read_is_not_empty(void **state)
 	check(b, none, "the directory", 0, 0);
 }
 
+/* Nor is a file that cannot be opened one that is gone: flags would be lost with it. */
+static void a_file_that_cannot_be_opened_is_not_missing(void **state)
+{
+	static const char *const points[] = {"store.salvage.open", "store.salvage.list"};
+	struct bench *b = *state;
+	bool none[MOST_UID] = {false};
+
+	for (size_t i = 0; i < ARRAY_SIZE(points); i++) {
+		rig_break(points[i], FAILPOINT_EIO);
+		assert_int_equal(try_reconstruct(b, (struct reconstruct_options){0}), US_EIO);
+		rig_mend();
+		assert_int_equal(b->rig.heard.len, 0);
+		check(b, none, points[i], 0, 0);
+	}
+}
+
 /* Expunged at once, at that time, but the file stays. */
 static void unlink_in_vain(struct bench *b, uint32_t uid, int64_t time)
 {
@@ -797,6 +813,7 @@ int main(void)
 		TEST(compaction_refuses_what_is_damaged),
 		TEST(serials_go_on_above_those_of_the_row),
 		TEST(a_directory_that_cannot_be_read_is_not_empty),
+		TEST(a_file_that_cannot_be_opened_is_not_missing),
 		TEST(what_was_expunged_does_not_come_back),
 		TEST(compaction_removes_what_was_expunged),
 		TEST(a_dry_run_rolls_nothing_forward),
