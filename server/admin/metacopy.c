@@ -20,7 +20,8 @@
 #include "server/base/buf.h"
 #include "server/base/io.h"
 #include "server/base/mem.h"
-#include "server/store/meta/meta.h"
+#include "server/store/meta/backup.h"
+#include "server/store/meta/bdb.h"
 #include "server/store/partition.h"
 
 #define MOST_TRIES 5
@@ -42,34 +43,6 @@ static int last_checkpoint(struct meta *meta, struct buf *out, struct us_err *er
 	return rc;
 }
 
-static int copy_file(int from, int to, const char *name, struct us_err *err)
-{
-	char *chunk = us_malloc(1u << 20);
-	int in = -1, out = -1, rc;
-	ssize_t n = 1;
-
-	rc = io_open(NULL, from, name, O_RDONLY, 0, &in, err);
-	if (rc == 0)
-		rc = io_open(FP("admin.metacopy.create"), to, name, O_WRONLY | O_CREAT | O_EXCL,
-			     0600, &out, err);
-	while (rc == 0 && n > 0) {
-		n = read(in, chunk, 1u << 20);
-		rc = n < 0 ? us_fail_errno(err, "read %s", name)
-			   : io_write(FP("admin.metacopy.write"), out, chunk, (size_t)n, err);
-	}
-	if (rc == 0)
-		rc = io_fdatasync(FP("admin.metacopy.sync"), out, err);
-	io_close(&in);
-	io_close(&out);
-	free(chunk);
-	return rc;
-}
-
-static bool is_log(const char *name)
-{
-	return strncmp(name, "log.", 4) == 0;
-}
-
 static bool is_table(const char *name)
 {
 	size_t len = strlen(name);
@@ -88,8 +61,8 @@ static int copy_files(int from, int to, bool (*wanted)(const char *name), struct
 		rc = us_fail_errno(err, "read the directory of the tables");
 	while (rc == 0 && (entry = readdir(d)))
 		if (wanted(entry->d_name)) {
-			rc = copy_file(from, to, entry->d_name, err);
-			if (rc == US_ENOENT && is_log(entry->d_name))
+			rc = backup_copy_file(from, to, entry->d_name, err);
+			if (rc == US_ENOENT && bdb_is_log(entry->d_name))
 				rc = 0;
 		}
 	if (d)
@@ -108,7 +81,7 @@ static int try_copy(struct meta *meta, int from, int to, struct us_err *err)
 	if (rc == 0)
 		rc = meta_barrier(meta, err); /* all that was durable before is in the log */
 	if (rc == 0)
-		rc = copy_files(from, to, is_log, err);
+		rc = copy_files(from, to, bdb_is_log, err);
 	if (rc == 0)
 		rc = last_checkpoint(meta, &after, err);
 	if (rc == 0)

@@ -293,6 +293,31 @@ int backup_step(struct backup *b, struct us_err *err)
 	return rc < 0 ? give_up(b, rc) : 0;
 }
 
+int backup_copy_file(int from, int to, const char *name, struct us_err *err)
+{
+	char *temporary = us_asprintf("%s.new", name), *chunk = us_malloc(CHUNK);
+	int in = -1, out = -1, rc = io_open(NULL, from, name, O_RDONLY, 0, &in, err);
+	ssize_t n = 1;
+
+	if (rc == 0)
+		rc = io_open(FP("meta.copy.create"), to, temporary, O_WRONLY | O_CREAT | O_TRUNC,
+			     0600, &out, err);
+	while (rc == 0 && n > 0) {
+		n = read(in, chunk, CHUNK);
+		rc = n < 0 ? us_fail_errno(err, "read %s", name)
+			   : io_write(FP("meta.copy.write"), out, chunk, (size_t)n, err);
+	}
+	if (rc == 0)
+		rc = io_fdatasync(FP("meta.copy.sync"), out, err);
+	if (rc == 0)
+		rc = io_rename(FP("meta.copy.rename"), to, temporary, to, name, err);
+	io_close(&in);
+	io_close(&out);
+	free(temporary);
+	free(chunk);
+	return rc;
+}
+
 /* ---- using it -------------------------------------------------------------------------------------- */
 
 static int copy_all(int in, int out, struct us_err *err)

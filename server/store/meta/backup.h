@@ -57,6 +57,10 @@ int backup_step(struct backup *b, struct us_err *err);
  * checksum. */
 int backup_look_at_pages(int dir, uint64_t most, struct us_err *err);
 
+/* Copy any file of the directory `from` to `to`: it gets its name when it is whole and on the disk. That the name lasts is the
+ * caller's to see to. */
+int backup_copy_file(int from, int to, const char *name, struct us_err *err);
+
 /* Put the copy that is whole in the place of the tables, durably, and check it on the way. US_ENOENT: there is none. */
 int backup_put_back(int dir, struct note *out, struct us_err *err);
 

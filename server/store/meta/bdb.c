@@ -305,6 +305,11 @@ int bdb_walk(struct bdb *b, enum meta_table table, struct span first, size_t mos
 
 /* ---- the disk ---------------------------------------------------------------------------------- */
 
+bool bdb_is_log(const char *name)
+{
+	return strncmp(name, "log.", 4) == 0;
+}
+
 int bdb_flush(struct bdb *b, struct us_err *err)
 {
 	int rc = b->env->log_flush(b->env, NULL);

@@ -18,6 +18,8 @@ struct bdb; /* opaque */
 #define BDB_FILE      "tables.db"
 #define BDB_PAGE_SIZE 4096u /* what a disk mostly, not always, writes whole or not at all */
 
+bool bdb_is_log(const char *name); /* of a file beside it */
+
 enum bdb_recovery {
 	BDB_NORMAL,       /* from the last checkpoint on */
 	BDB_CATASTROPHIC, /* of an older copy of the file, by all logs there are */

@@ -62,11 +62,6 @@ static int each_name(int dir, int (*fn)(void *ctx, const char *name, struct us_e
 	return rc;
 }
 
-static bool is_log(const char *name)
-{
-	return strncmp(name, "log.", 4) == 0;
-}
-
 static int make_mark(int dir, const char *name, const char *text, struct us_err *err)
 {
 	struct io_replace_points points = {FP("meta.rescue.mark.write"),
@@ -106,7 +101,7 @@ static int note_log(void *ctx, const char *name, struct us_err *err UNUSED)
 {
 	struct rescue *r = ctx;
 
-	r->has_log |= is_log(name);
+	r->has_log |= bdb_is_log(name);
 	r->has_first_log |= strcmp(name, "log.0000000001") == 0;
 	return 0;
 }
@@ -204,25 +199,9 @@ static int find_last_log(void *ctx, const char *name, struct us_err *err UNUSED)
 {
 	struct aside *a = ctx;
 
-	if (is_log(name) && strlen(name) < NAME && strcmp(name, a->last_log) > 0)
-		strcpy(a->last_log, name);
+	if (bdb_is_log(name) && strlen(name) < NAME && strcmp(name, a->last_log) > 0)
+		snprintf(a->last_log, NAME, "%s", name);
 	return 0;
-}
-
-static int copy_file(int from, int to, const char *name, struct us_err *err)
-{
-	struct buf text = BUF_INIT;
-	int out = -1;
-	int rc = io_read_file(from, name, SIZE_MAX / 2, &text, err);
-
-	if (rc == 0)
-		rc = io_open(FP("meta.rescue.create"), to, name, O_WRONLY | O_CREAT | O_TRUNC, 0600,
-			     &out, err);
-	if (rc == 0)
-		rc = io_write(FP("meta.rescue.write"), out, text.data, text.len, err);
-	io_close(&out);
-	buf_free(&text);
-	return rc;
 }
 
 /* Logs stay where they are, too: they are what the tables are made of again. The last one will be written to. */
@@ -230,10 +209,10 @@ static int keep_log(void *ctx, const char *name, struct us_err *err)
 {
 	struct aside *a = ctx;
 
-	if (!is_log(name) || exists(a->to, name))
+	if (!bdb_is_log(name) || exists(a->to, name))
 		return 0;
 	if (strcmp(name, a->last_log) == 0)
-		return copy_file(a->from, a->to, name, err);
+		return backup_copy_file(a->from, a->to, name, err);
 	return io_link(FP("meta.rescue.link"), a->from, name, a->to, name, err);
 }
 
@@ -263,7 +242,7 @@ static int find_oldest(void *ctx, const char *name, struct us_err *err UNUSED)
 	if (strncmp(name, ASIDE, strlen(ASIDE)) != 0 || strlen(name) >= NAME)
 		return 0;
 	if (!o->n++ || strcmp(name, o->oldest) < 0)
-		strcpy(o->oldest, name);
+		snprintf(o->oldest, NAME, "%s", name);
 	return 0;
 }
 

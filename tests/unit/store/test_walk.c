@@ -36,6 +36,8 @@ static const struct {
 	{"meta.db.remove_log", "logs go after a copy; see meta/test_rescue"},
 	{"store.rebuild.list", "the metadata must be lost; see test_rebuild"},
 	{"meta.backup.*", "only metad makes copies; see meta/test_rescue"},
+	{"meta.copy.*",
+	 "a rescue, or ctl_cyrusdb -c; see meta/test_rescue and test_admin_small.py"},
 	{"meta.rescue.*", "the tables must be damaged; see meta/test_rescue"},
 	{"meta.restore.*", "the tables must be damaged; see meta/test_rescue"},
 };

@@ -559,8 +559,9 @@ static void a_rescue_may_be_interrupted(void **state)
 	static const char *const points[] = {
 		"meta.rescue.mark.write",  "meta.rescue.mark.sync",
 		"meta.rescue.mark.rename", "meta.rescue.mark.sync_dir",
-		"meta.rescue.mkdir",       "meta.rescue.create",
-		"meta.rescue.write",       "meta.rescue.link",
+		"meta.rescue.mkdir",       "meta.copy.create",
+		"meta.copy.write",         "meta.copy.sync",
+		"meta.copy.rename",        "meta.rescue.link",
 		"meta.rescue.rename",      "meta.rescue.sync_aside",
 		"meta.rescue.sync_dir",    "meta.restore.create",
 		"meta.backup.write",       "meta.restore.sync",
@@ -589,6 +590,9 @@ static void a_rescue_may_be_interrupted(void **state)
 					break;
 				}
 				expect_healed(rig);
+				/* every log is kept as it was found, whole */
+				shell(rig, "for l in ../good/log.*; do "
+					   "cmp $l broken-*/${l##*/} || exit 1; done");
 			}
 }
 
