@@ -78,11 +78,12 @@ static int reset(struct his *h, struct us_err *err)
 
 	if (rc == 0 && !h->exists)
 		return us_fail(err, US_ENOENT, "%s: no such user", h->user);
+	if (rc == 0)
+		rc = remove_scripts(h,
+				    err); /* first: without an INBOX nobody finds them any more */
 	for (size_t i = 0; rc == 0 && i < h->n; i++)
 		rc = folder_delete(store, h->deleted[i], FOLDER_DELETE_NOW, err);
-	if (rc == 0)
-		rc = user_remove(store, span_of(h->user), FOLDER_DELETE_NOW, err);
-	return rc < 0 ? rc : remove_scripts(h, err);
+	return rc < 0 ? rc : user_remove(store, span_of(h->user), FOLDER_DELETE_NOW, err);
 }
 
 static int reset_user(struct tool *t, const char *user, bool verbose, struct us_err *err)
@@ -138,7 +139,7 @@ int main(int argc, char **argv)
 		else if (letter != 'L') /* local only: nobody else is asked here in any case */
 			return usage();
 	}
-	if (!force)
+	if (!force || optind == argc)
 		return usage();
 	rc = tool_begin(&t, "sync_reset", conf_path, HOST_STORE_WRITE, &err);
 	if (rc == 0)

@@ -92,7 +92,7 @@ def test_nothing_is_left_of_a_user(bench):
 def test_nothing_is_done_without_f(bench):
     everything_of_bob(bench)
     before = names(bench)
-    for args in ([], ["bob"], ["-v", "bob"], ["-x", "-f", "bob"]):
+    for args in ([], ["bob"], ["-v", "bob"], ["-x", "-f", "bob"], ["-f"]):
         done = bench.tool("sync_reset", *args)
         assert done.returncode == 64 and done.stdout == "" and "obligatory" in done.stderr
     assert names(bench) == before and bench.log_lines() == []
@@ -103,7 +103,24 @@ def test_it_stops_at_one_who_is_not_there(bench):
     done = bench.tool("sync_reset", "-v", "-f", "bobby", "nosuch", "bob")
     assert (done.returncode, done.stdout) == (65, "bobby\n") and done.stderr.endswith("Bailing out!\n")
     assert "user.bob" in names(bench) and "user.bobby" not in names(bench)
-    assert bench.ok("sync_reset", "-f") == ""
+
+
+def test_who_dies_leaves_nothing_that_nobody_finds(roots):
+    """Scripts lie where the INBOX says: while there are some there must be an INBOX."""
+    passed, fired = 0, True
+    while fired:
+        bench = Bench(roots())
+        scripts = everything_of_bob(bench)
+        page = FailpointPage(bench.root / "failpoints")
+        page.arm("store.tree.rmdir", "kill", passed)
+        bench.tool("sync_reset", "-f", "bob", env={"US_FAILPOINTS": str(page.path)})
+        fired = page.fired
+        assert not scripts.exists() or "user.bob" in names(bench), passed
+        if "user.bob" in names(bench):
+            bench.ok("sync_reset", "-f", "bob")
+        assert not scripts.exists() and "user.bob" not in names(bench)
+        passed += 1
+    assert passed > 3
 
 
 # ---- ctl_cyrusdb -----------------------------------------------------------------------------------------
