@@ -32,9 +32,28 @@ struct partition_state {
 };
 static_assert(sizeof(struct partition_state) == 64, "doc/FORMATS.md 7");
 
-static uint32_t state_crc(const struct partition_state *s)
+static uint32_t crc_of_epoch(const struct partition_state *s, uint64_t epoch)
 {
-	return us_crc32c(0, &s->epoch, sizeof(s->epoch) + sizeof(s->id));
+	return us_crc32c(us_crc32c(0, &epoch, sizeof(epoch)), s->id, sizeof(s->id));
+}
+
+/* The crc is read first, and may be of the epoch before: who raises it writes the epoch first, and may die then. */
+static bool is_whole(const struct partition_state *s)
+{
+	uint32_t crc = __atomic_load_n(&s->crc, __ATOMIC_ACQUIRE);
+	uint64_t epoch = __atomic_load_n(&s->epoch, __ATOMIC_ACQUIRE);
+
+	return memcmp(s->magic, MAGIC, 8) == 0 && s->version == VERSION &&
+	       (crc == crc_of_epoch(s, epoch) || crc == crc_of_epoch(s, epoch - 1));
+}
+
+static void raise_epoch(struct partition_state *s)
+{
+	uint64_t epoch = s->epoch;
+
+	__atomic_store_n(&s->crc, crc_of_epoch(s, epoch), __ATOMIC_RELEASE); /* if one died there */
+	__atomic_store_n(&s->epoch, epoch + 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&s->crc, crc_of_epoch(s, epoch + 1), __ATOMIC_RELEASE);
 }
 
 /* ---- the state file ---------------------------------------------------------------------------- */
@@ -49,7 +68,7 @@ static int make_state(int dir, struct us_err *err)
 	memcpy(s.magic, MAGIC, 8);
 	if (RAND_bytes(s.id, sizeof(s.id)) != 1)
 		us_panic("no random bytes");
-	s.crc = state_crc(&s);
+	s.crc = crc_of_epoch(&s, s.epoch);
 	snprintf(temporary, sizeof(temporary), "state.%d", (int)getpid());
 	rc = io_open(FP("store.partition.create_state"), dir, temporary,
 		     O_WRONLY | O_CREAT | O_TRUNC, 0600, &fd, err);
@@ -89,8 +108,7 @@ static int map_state(struct partition *p, struct us_err *err)
 	if (map == MAP_FAILED)
 		return us_fail_errno(err, "map %s/state", p->path);
 	p->state = map;
-	if (memcmp(p->state->magic, MAGIC, 8) != 0 || p->state->version != VERSION ||
-	    p->state->crc != state_crc(p->state))
+	if (!is_whole(p->state))
 		return us_fail(err, US_ECORRUPT, "%s/state is damaged", p->path);
 	return 0;
 }
@@ -124,8 +142,7 @@ int partition_recover(struct partition *p, struct us_err *err)
 {
 	if (!partition_is_poisoned(p))
 		return 0;
-	p->state->epoch++;
-	p->state->crc = state_crc(p->state);
+	raise_epoch(p->state);
 	if (msync(p->state, sizeof(*p->state), MS_SYNC) < 0)
 		return us_fail_errno(err, "sync %s/state", p->path);
 	__atomic_store_n(&p->state->poisoned, 0, __ATOMIC_RELEASE);

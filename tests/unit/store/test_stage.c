@@ -354,6 +354,41 @@ static void poison_is_one_partitions_and_everybodys(void **state)
 	assert_int_equal(rig_append(rig, "user.bob", MESSAGE, 0), 1);
 }
 
+/* What one leaves who dies, or looks, between the two words that recovery writes: doc/FORMATS.md 7. */
+static void raise_epoch_only(struct rig *rig, int fd)
+{
+	uint64_t epoch;
+
+	store_close(&rig->store);
+	assert_int_equal(pread(fd, &epoch, sizeof(epoch), 16), sizeof(epoch));
+	epoch++;
+	assert_int_equal(pwrite(fd, &epoch, sizeof(epoch), 16), sizeof(epoch));
+}
+
+static void dying_while_poison_is_lifted_harms_no_partition(void **state)
+{
+	struct rig *rig = *state;
+	struct us_err err;
+	char path[100];
+	uint64_t epoch;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/state", rig->spool);
+	fd = open(path, O_RDWR);
+	(void)partition_poison(partition(rig, 0), &err);
+	raise_epoch_only(rig, fd);
+	rig_open(rig);
+	epoch = partition_epoch(partition(rig, 0));
+	assert_true(partition_is_poisoned(partition(rig, 0)));
+	assert_ok(partition_recover(partition(rig, 0), &err), &err);
+	assert_int_equal(partition_epoch(partition(rig, 0)), epoch + 1);
+	raise_epoch_only(rig, fd); /* the checksum was brought up to date on the way */
+	rig_open(rig);
+	raise_epoch_only(rig, fd);
+	assert_int_equal(rig_try_open(rig, &err), US_ECORRUPT);
+	close(fd);
+}
+
 static void a_partition_that_is_not_there_is_not_invented(void **state)
 {
 	struct rig *rig = *state;
@@ -384,6 +419,7 @@ int main(void)
 		T(the_trash_is_swept_by_age),
 		T(a_copy_is_not_written_into_a_file_that_is_there),
 		T(poison_is_one_partitions_and_everybodys),
+		T(dying_while_poison_is_lifted_harms_no_partition),
 		T(a_partition_that_is_not_there_is_not_invented),
 	};
 
