@@ -26,6 +26,10 @@ class Metad(Supervised):
         super().__init__(root, imapd, REAL)
         self.failpoints = FailpointPage(self.root / "failpoints")
         self.environment["US_FAILPOINTS"] = str(self.failpoints.path)
+        # What Berkeley DB loses when it cannot open an environment; its functions have no frame pointers.
+        (self.root / "lsan").write_text("leak:__env_remove_env\nleak:__log_open\n")
+        self.environment["ASAN_OPTIONS"] += ":fast_unwind_on_malloc=0:malloc_context_size=8"
+        self.environment["LSAN_OPTIONS"] = f"suppressions={self.root}/lsan:print_suppressions=0"
         self.tools = []
 
     def metad_pid(self):

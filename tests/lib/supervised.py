@@ -95,7 +95,6 @@ class Supervised:
         self.environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TZ": "UTC", "UNDERSTUDY_PATH": str(self.bin),
                             "US_TEST_ROOT": str(self.root),
                             "ASAN_OPTIONS": f"log_path={self.root}/sanitizer",
-                            "LSAN_OPTIONS": f"suppressions={self.root}/lsan:print_suppressions=0",
                             "UBSAN_OPTIONS": f"log_path={self.root}/sanitizer:print_stacktrace=1"}
         self.options = {"configdirectory": self.conf, "logfile": self.log_file,
                         "master_ready_file": self.ready_file, **(imapd or {})}
@@ -106,7 +105,6 @@ class Supervised:
     def _install(self):
         build = places.build()
         self.bin.mkdir()
-        (self.root / "lsan").write_text("leak:libdb-5.3\n")    # when an environment cannot be opened it leaves its log buffer
         self.conf.mkdir()
         for name, built in self.programs.items():
             if not (build / built).exists():

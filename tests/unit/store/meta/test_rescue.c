@@ -20,11 +20,18 @@
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
-/* When Berkeley DB cannot open damaged tables it leaves memory behind: not ours to mend, and metad ends then. */
+/* When Berkeley DB cannot open an environment it loses two pieces of it, whatever is closed then. They are told by its functions,
+ * which have no frame pointers; what we do not close is lost by others and is found. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "fast_unwind_on_malloc=0:malloc_context_size=8";
+}
+
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
-	return "leak:libdb-5.3\n";
+	return "leak:__env_remove_env\nleak:__log_open\n";
 }
 
 #define SLOTS 300 /* keys, written one after the other, over and over */
@@ -641,6 +648,19 @@ static void tables_that_cannot_be_looked_at_are_not_broken(void **state)
 	assert_int_equal(count_kept(rig), 0);
 }
 
+static void logs_that_are_no_logs_are_refused(void **state)
+{
+	struct rig *rig = *state;
+
+	prepare(rig);
+	shell(rig, "rm tables.db");
+	shell(rig, "for l in log.*; do head -c $(stat -c %s $l) /dev/urandom > $l; done");
+	for (int again = 0; again < 2; again++) {
+		assert_int_equal(try_open(rig, &always), US_ECORRUPT);
+		assert_non_null(strstr(rig->err.text, "reconstruct -m"));
+	}
+}
+
 static void what_cannot_be_made_again_is_refused(void **state)
 {
 	static const char *const ways[] = {
@@ -768,6 +788,7 @@ int main(void)
 		T(a_rescue_may_be_interrupted),
 		T(a_rescue_without_a_copy_may_be_interrupted),
 		T(tables_that_cannot_be_looked_at_are_not_broken),
+		T(logs_that_are_no_logs_are_refused),
 		T(what_cannot_be_made_again_is_refused),
 		T(logs_are_kept_for_the_copy_and_no_longer),
 		T(dying_while_logs_are_removed_is_well),
