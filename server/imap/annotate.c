@@ -110,7 +110,7 @@ static int take_value(struct scan *s, struct pool *pool, struct span entry, stru
 	if (!s->bad && !one.shared && !span_is_nocase(word, "value.priv"))
 		return us_fail(err, US_EPROTO, "Invalid annotation attribute");
 	token_space(s);
-	one.value = token_nstring(s, pool);
+	one.value = token_value(s, pool);
 	if (s->bad)
 		return us_fail(err, US_EPROTO, "Missing annotation value");
 	buf_add(all, &one, sizeof(one));
@@ -177,7 +177,7 @@ static void put_attribute(struct stream *out, const char **blank, const char *na
 	if (is_size)
 		stream_printf(out, "\"%zu\"", a ? a->value.len : 0);
 	else
-		reply_nstring(out, a ? a->value : SPAN_NULL);
+		reply_value(out, a ? a->value : SPAN_NULL);
 	*blank = " ";
 }
 

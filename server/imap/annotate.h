@@ -6,7 +6,8 @@
  *	attribute	= ("value" / "size") [".priv" / ".shared"]	without: both
  *	entry-match	= list-mailbox: "*" is anything, "%" anything but "/"
  *	annotations	= "(" entry SP values *(SP entry SP values) ")"	what a STORE or APPEND sets
- *	values		= "(" value-att SP nstring *(SP value-att SP nstring) ")"
+ *	values		= "(" value-att SP value *(SP value-att SP value) ")"
+ *	value		= nstring / literal8
  *	value-att	= "value.priv" / "value.shared"
  *
  * Who may read a message may read what is shared of its annotations and his own, and set his own; to set what is

@@ -193,8 +193,8 @@ static void tell(struct telling *t, const struct metadata_name *at, struct span 
 	buf_printf(&entry, "/%s%.*s", at->shared ? "shared" : "private", SPAN_ARG(at->name));
 	reply_string(t->s->out, buf_span(&entry));
 	buf_free(&entry);
-	stream_write_str(t->s->out, value.ptr && span_find(value, '\0') ? " ~" : " ");
-	reply_nstring(t->s->out, value);
+	stream_write_str(t->s->out, " ");
+	reply_value(t->s->out, value);
 }
 
 /* Is `name` the one that was asked for, or as far below it as was asked for? */

@@ -94,6 +94,13 @@ void reply_nstring(struct stream *out, struct span text)
 		stream_write_str(out, "NIL");
 }
 
+void reply_value(struct stream *out, struct span value)
+{
+	if (value.ptr && span_find(value, '\0'))
+		stream_write_str(out, "~");
+	reply_nstring(out, value);
+}
+
 void reply_text(struct stream *out, struct span text)
 {
 	for (size_t i = 0; i < text.len; i++) {

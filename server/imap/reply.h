@@ -17,6 +17,7 @@ void reply_untagged(struct stream *out, const char *fmt, ...) __attribute__((for
 void reply_astring(struct stream *out, struct span text); /* atom, quoted or literal */
 void reply_string(struct stream *out, struct span text);  /* quoted or literal */
 void reply_nstring(struct stream *out, struct span text); /* the same; SPAN_NULL: NIL */
+void reply_value(struct stream *out, struct span value);  /* nstring / literal8, if NUL is in it */
 void reply_literal(struct stream *out, struct span octets);
 void reply_number(struct stream *out, uint64_t n);
 

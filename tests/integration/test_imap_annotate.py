@@ -65,6 +65,10 @@ def test_searched(make):
         assert found(c, "NOT ANNOTATION /comment value text") == [4]
         assert found(c, "2:4 ANNOTATION /comment value.shared some") == [3]
         assert c.command("SEARCH ANNOTATION /comment size x").status == "BAD"
+        value = b"\0any\xff octets"
+        c.wire.send(b"x STORE 1 ANNOTATION (/x/y (value.priv ~{%d+}\r\n%s))\r\n" % (len(value), value))
+        assert c.wire.line().startswith(b"x OK")
+        assert b"(value.priv ~{%d}\r\n%s)" % (len(value), value) in c.ok("FETCH 1 ANNOTATION (/x/y value.priv)").all("FETCH")[0].raw
 
 
 def test_appended_and_copied(make):
