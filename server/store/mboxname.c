@@ -264,10 +264,25 @@ static struct span split_domain(const struct mboxname_view *view, struct span *n
 	return domain;
 }
 
+/* Labels with dots between them; what separates folders may end a name, and would be taken off only from there. */
+static bool is_domain(struct span s)
+{
+	char before = '.';
+
+	for (size_t i = 0; i < s.len; before = s.ptr[i++])
+		if (s.ptr[i] == '/' || (s.ptr[i] == '.' && before == '.'))
+			return false;
+	return before != '.';
+}
+
 static int admin_from_external(const struct mboxname_view *view, struct span name, struct buf *out,
 			       struct us_err *err)
 {
-	add_domain(out, split_domain(view, &name));
+	struct span domain = split_domain(view, &name);
+
+	if (domain.len && !is_domain(domain))
+		return us_fail(err, US_EINVAL, "a domain of empty parts, or with /");
+	add_domain(out, domain);
 	return add_path(view, name, out, err);
 }
 

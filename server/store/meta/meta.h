@@ -66,10 +66,10 @@ struct meta_config {
 	const char *directory; /* <configdirectory>/meta */
 	const char *socket;    /* metad's */
 	bool may_own;          /* a tool: if nobody listens on the socket, own the tables here */
-	bool no_rescue;        /* ... as they are: damaged ones are US_ECORRUPT (a copy, which can be made again) */
-	unsigned wait_ms;      /* how long an answer, or the tables, are waited for; 0: 60,000 */
-	size_t cache_rows;     /* rows kept by a client, about; 0: 4,096 */
-	size_t max_request;    /* bytes of the largest batch; 0: 64 MiB */
+	bool no_rescue; /* ... as they are: damaged ones are US_ECORRUPT (a copy, which can be made again) */
+	unsigned wait_ms;   /* how long an answer, or the tables, are waited for; 0: 60,000 */
+	size_t cache_rows;  /* rows kept by a client, about; 0: 4,096 */
+	size_t max_request; /* bytes of the largest batch; 0: 64 MiB */
 };
 
 /* A client connects when it first has something to ask. With may_own and no metad the tables are opened here:

@@ -126,6 +126,19 @@ static void nobody_writes_a_domain_as_we_keep_it(void **state UNUSED)
 		}
 }
 
+static void a_domain_has_no_empty_part(void **state UNUSED)
+{
+	static const char *const bad[] = {"user/kim@dom//", "user/kim@dom/x", "user/kim@dom..",
+					  "user/kim@.dom",  "user/kim@a..b",  "user/kim@dom."};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct buf out = BUF_INIT;
+		if (mboxname_from_external(&admin, span_of(bad[i]), &out, NULL) != US_EINVAL)
+			fail_msg("\"%s\" became %s", bad[i], out.data);
+		buf_free(&out);
+	}
+}
+
 static void only_what_clients_may_create_is_legal(void **state UNUSED)
 {
 	static const struct {
@@ -212,6 +225,7 @@ int main(void)
 		cmocka_unit_test(inbox_is_inbox_in_any_case),
 		cmocka_unit_test(external_names_that_are_none),
 		cmocka_unit_test(nobody_writes_a_domain_as_we_keep_it),
+		cmocka_unit_test(a_domain_has_no_empty_part),
 		cmocka_unit_test(only_what_clients_may_create_is_legal),
 		cmocka_unit_test(owners_are_found),
 		cmocka_unit_test(deleted_names_carry_the_time),
