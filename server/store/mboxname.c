@@ -249,21 +249,6 @@ static struct span domain_of_id(const char *userid)
 	return at ? span_of(at + 1) : SPAN_NULL;
 }
 
-/* Take "@domain" off the end of an administrator's name; the default domain is none. */
-static struct span split_domain(const struct mboxname_view *view, struct span *name)
-{
-	const char *at = view->virtdomains && name->len ? memrchr(name->ptr, '@', name->len) : NULL;
-	struct span domain = domain_of_id(view->userid);
-
-	if (at) {
-		domain = span_from(*name, (size_t)(at - name->ptr) + 1);
-		name->len = (size_t)(at - name->ptr);
-	}
-	if (view->defaultdomain && span_is_nocase(domain, view->defaultdomain))
-		return SPAN_NULL;
-	return domain;
-}
-
 /* Labels with dots between them; what separates folders may end a name, and would be taken off only from there. */
 static bool is_domain(struct span s)
 {
@@ -275,13 +260,33 @@ static bool is_domain(struct span s)
 	return before != '.';
 }
 
+/* Take "@domain" off the end of an administrator's name; the default domain is none. */
+static int split_domain(const struct mboxname_view *view, struct span *name, struct span *out,
+			struct us_err *err)
+{
+	const char *at = view->virtdomains && name->len ? memrchr(name->ptr, '@', name->len) : NULL;
+	struct span domain = domain_of_id(view->userid);
+
+	if (at) {
+		domain = span_from(*name, (size_t)(at - name->ptr) + 1);
+		name->len = (size_t)(at - name->ptr);
+		if (!is_domain(domain))
+			return us_fail(err, US_EINVAL, "a domain of empty parts, or with /");
+	}
+	if (view->defaultdomain && span_is_nocase(domain, view->defaultdomain))
+		domain = SPAN_NULL;
+	*out = domain;
+	return 0;
+}
+
 static int admin_from_external(const struct mboxname_view *view, struct span name, struct buf *out,
 			       struct us_err *err)
 {
-	struct span domain = split_domain(view, &name);
+	struct span domain;
+	int rc = split_domain(view, &name, &domain, err);
 
-	if (domain.len && !is_domain(domain))
-		return us_fail(err, US_EINVAL, "a domain of empty parts, or with /");
+	if (rc < 0)
+		return rc;
 	add_domain(out, domain);
 	return add_path(view, name, out, err);
 }

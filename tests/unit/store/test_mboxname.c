@@ -129,7 +129,8 @@ static void nobody_writes_a_domain_as_we_keep_it(void **state UNUSED)
 static void a_domain_has_no_empty_part(void **state UNUSED)
 {
 	static const char *const bad[] = {"user/kim@dom//", "user/kim@dom/x", "user/kim@dom..",
-					  "user/kim@.dom",  "user/kim@a..b",  "user/kim@dom."};
+					  "user/kim@.dom",  "user/kim@a..b",  "user/kim@dom.",
+					  "user/kim@"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		struct buf out = BUF_INIT;
