@@ -14,8 +14,8 @@
 #include "server/store/state.h"
 
 /* Longest script, and bytes of its message around it. No key: all of a user's scripts are held at once whenever he is compared, and it
- * is what a literal of sync_maxline's default holds, 32 times sieve_maxscriptsize's. One that comes by itself is refused if it is longer (sieve.c);
- * a message that is too big for one is no script, as one without a Subject is none. */
+ * is what a literal of sync_maxline's default holds, 32 times sieve_maxscriptsize's. One that comes by itself is refused if it is
+ * longer (sieve.c); a message that is too big for one is no script, as one without a Subject is none. */
 #define SCRIPT_MAX  (1u << 20)
 #define SCRIPT_HEAD (64u << 10)
 
