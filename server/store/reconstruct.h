@@ -6,6 +6,7 @@
  *
  *	the file of a live record is gone (or empty)	the message is expunged
  *	a file with a UID above all that were given	a message with that UID
+ *	an empty one					removed: the power failed before it was a message
  *	a file whose record may be among what was lost	a message with that UID, with the flags the journal knows
  *	a file of a message that was unlinked, as old	removed: who unlinked it could not
  *	any other file without a live record's UID	a message under a new UID

@@ -349,6 +349,13 @@ static void look_at_unlinked(struct work *w, struct newcomers *n, uint32_t uid, 
 	plan(w, STEP_REMOVE, name_of(w, uid), NULL);
 }
 
+/* A name that came before its bytes when the power failed; nobody was told that there is a message. */
+static void remove_unborn(struct work *w, uint32_t uid)
+{
+	reconstruct_tell(w, " uid %u is empty - removing its file", uid);
+	plan(w, STEP_REMOVE, name_of(w, uid), NULL);
+}
+
 /* A file nobody has a record for. */
 static void look_at_stranger(struct work *w, struct newcomers *n, uint32_t uid,
 			     const struct stat *st)
@@ -455,7 +462,10 @@ static int look_at_file(struct work *w, struct files *f, struct newcomers *n, st
 		return 0;
 	if (fstatat(w->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return us_fail_errno(err, "stat %s", name);
-	if (!S_ISREG(st.st_mode) || (!r && !st.st_size)) {
+	if (S_ISREG(st.st_mode) && !r && !st.st_size && file->uid > w->known_last) {
+		remove_unborn(w, file->uid);
+		file->present = false;
+	} else if (!S_ISREG(st.st_mode) || (!r && !st.st_size)) {
 		add_odd(w, f, name);
 		file->present = false;
 	} else if (r && !st.st_size && r->size) {

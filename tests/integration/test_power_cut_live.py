@@ -293,9 +293,9 @@ class Rig:
         return faults + [line for line in found if not self.is_unfinished(line, ledger)]
 
     def is_unfinished(self, line, ledger):
-        """Is what reconstruct says of something nobody was told is done? A message file whose record was still to come; the copy of
-        a row, which is written after the row and before the OK, and made up for by the first commit."""
-        if re.fullmatch(r"\S+ uid \d+ found - adding", line):
+        """Is what reconstruct says of something nobody was told is done? A message file whose record was still to come, or its bytes,
+        too; the copy of a row, which is written after the row and before the OK, and made up for by the first commit."""
+        if re.fullmatch(r"\S+ uid \d+ (found - adding|is empty - removing its file)", line):
             return True
         match = re.fullmatch(r"(\S+): mbox.hdr is missing or damaged", line)
         if not match:

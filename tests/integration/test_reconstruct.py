@@ -250,6 +250,15 @@ def test_odd_files(bench):
     assert bench.show("user.bob").records == bench.box.records
 
 
+def test_what_a_power_cut_leaves_of_a_message_that_was_coming(bench):
+    """A name with nothing behind it, above all that were given."""
+    told = ["user.bob uid 20 is empty - removing its file"]
+    put(bench, "20.", b"")
+    assert run(bench, "-q", "-n", "user/bob") == told and "20." in listing(bench)
+    assert run(bench, "-q", "user/bob") == told and listing(bench) == ["1.", "2.", "3.", "4.", "5."]
+    assert bench.show("user.bob").records == bench.box.records and settled(bench)
+
+
 def test_a_file_that_cannot_be_read_is_told_and_the_rest_is_done(bench):
     path = bench.path / "30."
     path.write_bytes(b"root's own\r\n")
