@@ -51,8 +51,9 @@ struct reconstruct_report {
 	unsigned mismatched; /* files that are not what their record says */
 	unsigned unrepaired; /* of what was found, left as it is */
 	unsigned odd;
-	bool damaged; /* index, journal or annotations could not be used as they were */
-	bool changed; /* anything was, or would be, written */
+	unsigned unborn; /* names that came without their bytes */
+	bool damaged;    /* index, journal or annotations could not be used as they were */
+	bool changed;    /* anything was, or would be, written */
 };
 
 /* US_ENOENT: no such mailbox. A name without a directory gets one. Locks what it needs. */

@@ -354,6 +354,7 @@ static void remove_unborn(struct work *w, uint32_t uid)
 {
 	reconstruct_tell(w, " uid %u is empty - removing its file", uid);
 	plan(w, STEP_REMOVE, name_of(w, uid), NULL);
+	w->report->unborn++;
 }
 
 /* A file nobody has a record for. */

@@ -172,9 +172,9 @@ static void check_reconstruct(struct walk *w, struct mailbox *m)
 
 	if (reconstruct_mailbox(w->store, buf_span(&m->name), &options, &r, &err) < 0)
 		walk_complain(w, "reconstruct of %s: %s", m->name.data, err.text);
-	else if ((r.changed && !w->may_leave && !(w->rebooted && r.added)) ||
-		 (r.added && !w->rebooted) || r.missing || r.mismatched || r.unrepaired ||
-		 r.damaged)
+	else if ((r.changed && !w->may_leave && !(w->rebooted && (r.added || r.unborn))) ||
+		 ((r.added || r.unborn) && !w->rebooted) || r.missing || r.mismatched ||
+		 r.unrepaired || r.damaged)
 		walk_complain(w,
 			      "reconstruct would repair %s: %u added, %u missing, %u mismatched, "
 			      "%u left as they are%s%s",
