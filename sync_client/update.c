@@ -176,6 +176,8 @@ static int send_step(struct update *u, struct us_err *err)
 	}
 	if (rc < 0)
 		return rc;
+	if (u->there)
+		header.partition = u->replica.partition; /* only a RENAME moves it */
 	u->replica = header;
 	u->there = true;
 	u->on_the_way = form == WIRE_APPLY_PARTIAL;

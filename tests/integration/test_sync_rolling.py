@@ -359,6 +359,26 @@ def test_a_replica_that_falls_over_in_the_middle(pair):
         assert differences(a, b, ["bob"]) == []
 
 
+def test_a_move_to_another_partition_while_the_replica_is_asked(pair):
+    """What is sent then has the new partition, but moves nothing there: the move must not be taken for done."""
+    a, b = pair()
+    users(a, "bob")
+    a.append("user.bob", "1\r\n")
+    with a.rolling():
+        a.wait_synced()
+    with a.rolling():    # a client that has not asked for him yet
+        a.wait_state("live")
+        [connection] = b.connections()
+        os.kill(connection, signal.SIGSTOP)
+        a.append("user.bob", "2\r\n")
+        wait_until(lambda: list(a.sync_dir().glob("log-*")), 10, "the client has taken the log")
+        time.sleep(0.5)    # it reads what is here and asks
+        a.do("rename user.bob user.bob p2")
+        os.kill(connection, signal.SIGCONT)
+        a.wait_synced()
+        assert differences(a, b, ["bob"]) == []
+
+
 def test_one_connection_killed_is_replaced_at_once(pair):
     a, b = pair()
     users(a, "bob")
