@@ -28,6 +28,7 @@ static struct {
 void log_open(const char *ident, int facility)
 {
 	snprintf(sink.ident, sizeof(sink.ident), "%s", ident);
+	tzset(); /* syslog(3) tells the local time: a process that will fork loads the zone for all its children */
 	openlog(sink.ident, LOG_PID | LOG_NDELAY, facility);
 	sink.opened = true;
 }

@@ -19,6 +19,7 @@
 #include "server/imap/session.h"
 #include "server/imap/special_use.h"
 #include "server/imap/status.h"
+#include "server/session/groups.h"
 #include "server/session/listmatch.h"
 #include "server/store/folder.h"
 #include "server/store/grants.h"
@@ -485,13 +486,16 @@ static int add_grants(struct query *q, struct span identifier, struct span prefi
 static int read_granted(struct query *q, struct span prefix, struct us_err *err)
 {
 	const struct identity *who = q->s->identity;
+	const char *const *groups;
 	struct grants g = {NULL, 0, 0};
+	size_t n_groups;
 	int rc = add_grants(q, span_of(who->user), prefix, &g, err);
 
 	if (rc == 0)
 		rc = add_grants(q, SPAN_LIT("anyone"), prefix, &g, err);
-	for (size_t i = 0; rc == 0 && i < who->n_groups; i++)
-		rc = add_grants(q, span_of(who->groups[i]), prefix, &g, err);
+	groups = groups_names(who->groups, &n_groups);
+	for (size_t i = 0; rc == 0 && i < n_groups; i++)
+		rc = add_grants(q, span_of(groups[i]), prefix, &g, err);
 	q->shown = SPAN_NULL;
 	if (g.n && rc == 0)
 		qsort(g.grant, g.n, sizeof(g.grant[0]), by_name);

@@ -168,9 +168,8 @@ int login_accept(struct imap_session *s, const char *text, struct us_err *err)
 		return rc;
 	s->who = *who;
 	s->identity = &s->who;
-	s->login_pool = pool_new();
 	if (conf_bool(s->host->conf, CONF_unix_group_enable))
-		s->who.groups = groups_of(who->user, s->login_pool, &s->who.n_groups);
+		s->who.groups = groups_new(who->user);
 	s->names = host_view(s->host, who);
 	log_context("user", who->user);
 	log_login(s);
@@ -208,7 +207,7 @@ void login_message_of_the_day(struct imap_session *s)
 	struct buf text = BUF_INIT;
 	/* A store that does not answer is no reason not to greet. */
 	bool there = notice_read(s->host, "motd", &text) ||
-		     annotation_get(s->host->store, NULL, SPAN_LIT("/motd"), SPAN_LIT(""), &text,
+		     annotation_get(s->host->store, NULL, ANNOTATION_MOTD, SPAN_LIT(""), &text,
 				    NULL) > 0;
 
 	if (there && text.len)

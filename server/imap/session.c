@@ -22,6 +22,7 @@
 #include "server/imap/selected.h"
 #include "server/imap/texts.h"
 #include "server/imap/token.h"
+#include "server/session/groups.h"
 #include "server/session/proc_note.h"
 #include "server/store/compact.h"
 
@@ -491,7 +492,7 @@ static void end(struct imap_session *s)
 	framer_fini(&s->framer);
 	sasl_srv_free(&s->sasl);
 	pool_free(&s->pool);
-	pool_free(&s->login_pool);
+	groups_free(&s->who.groups);
 	buf_free(&s->done);
 	stream_free(&s->out);
 	log_context_clear();

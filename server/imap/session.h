@@ -69,7 +69,6 @@ struct imap_session {
 
 	const struct identity *identity; /* NULL: not logged in; else `who` */
 	struct identity who;
-	struct pool *login_pool;    /* what `who` borrows; NULL before */
 	struct mboxname_view names; /* as this user sees them */
 	struct selected *selected;  /* NULL: nothing is */
 	unsigned enabled;           /* enum imap_enabled */

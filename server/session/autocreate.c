@@ -159,7 +159,7 @@ static int subscribe_if_visible(void *ctx, struct span name, const struct mailbo
 				struct us_err *err)
 {
 	const struct maker *m = ctx;
-	struct acl_identity id = {m->user, NULL, 0};
+	struct acl_identity id = {m->user, NULL, NULL};
 
 	if (mboxname_in_user_tree(name) || mboxname_is_deleted(name, m->names.deletedprefix) ||
 	    !mailbox_row_is_real(row) ||

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "server/base/mem.h"
+#include "server/base/pool.h"
 
 #define NO_GROUP    ((gid_t)-1)
 #define MOST_GROUPS 65536 /* what the kernel allows a process */
@@ -47,7 +48,7 @@ static gid_t *list_groups(const char *user, gid_t primary, int *n)
 	return NULL;
 }
 
-const char *const *groups_of(const char *user, struct pool *pool, size_t *n_out)
+static const char *const *ask(const char *user, struct pool *pool, size_t *n_out)
 {
 	char *space = us_malloc(MOST_RECORD);
 	int n = 0;
@@ -67,12 +68,48 @@ const char *const *groups_of(const char *user, struct pool *pool, size_t *n_out)
 	return names;
 }
 
+struct groups {
+	struct pool *pool;
+	const char *user;
+	const char *const *names; /* NULL: not asked for yet */
+	size_t n;
+};
+
+struct groups *groups_new(const char *user)
+{
+	struct pool *pool = pool_new();
+	struct groups *groups = pool_alloc(pool, sizeof(*groups));
+
+	*groups = (struct groups){.pool = pool, .user = pool_strdup(pool, user)};
+	return groups;
+}
+
+void groups_free(struct groups **groups)
+{
+	if (*groups)
+		pool_free(&(struct pool *){(*groups)->pool});
+	*groups = NULL;
+}
+
+const char *const *groups_names(void *ctx, size_t *n_out)
+{
+	struct groups *groups = ctx;
+
+	*n_out = 0;
+	if (!groups)
+		return NULL;
+	if (!groups->names)
+		groups->names = ask(groups->user, groups->pool, &groups->n);
+	*n_out = groups->n;
+	return groups->names;
+}
+
 /* Nobody has an empty name, so every source that is configured is asked. */
 void groups_warm_up(void)
 {
-	struct pool *pool = pool_new();
+	struct groups *nobodys = groups_new("");
 	size_t n;
 
-	(void)groups_of("", pool, &n);
-	pool_free(&pool);
+	(void)groups_names(nobodys, &n);
+	groups_free(&nobodys);
 }

@@ -10,12 +10,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <openssl/rand.h>
-
 #include "config.h"
 #include "server/base/mem.h"
 #include "server/base/pool.h"
 #include "server/base/tls.h"
+#include "server/session/groups.h"
+#include "server/store/annotations.h"
 #include "server/store/mailbox.h"
 
 /* ---- opening ----------------------------------------------------------------------------------- */
@@ -219,6 +219,15 @@ void host_after_fork(struct host *host)
 		store_after_fork(host->store);
 }
 
+void host_prepare(struct host *host)
+{
+	struct buf text = BUF_INIT;
+
+	if (host->store)
+		(void)annotation_get(host->store, NULL, ANNOTATION_MOTD, SPAN_LIT(""), &text, NULL);
+	buf_free(&text);
+}
+
 /* ---- connections ------------------------------------------------------------------------------- */
 
 struct stream *host_stream(const struct host *host, const struct service_conn *conn,
@@ -290,7 +299,7 @@ void session_id_new(const struct host *host, char out[SESSION_ID_MAX])
 {
 	uint64_t random;
 
-	if (RAND_bytes((unsigned char *)&random, sizeof(random)) != 1)
+	if (getentropy(&random, sizeof(random)) < 0)
 		us_panic("no random bytes");
 	snprintf(out, SESSION_ID_MAX, "%.40s-%lld-%d-1-%llu", host->ident, (long long)store_now(),
 		 (int)getpid(), (unsigned long long)random);
@@ -329,8 +338,8 @@ bool host_owns(const struct host *host, const struct identity *who, struct span 
 uint32_t host_rights(const struct host *host, const struct identity *who, struct span name,
 		     struct span acl)
 {
-	struct acl_identity id = {who ? who->user : "anonymous", who ? who->groups : NULL,
-				  who ? who->n_groups : 0};
+	struct acl_identity id = {who ? who->user : "anonymous", groups_names,
+				  who ? who->groups : NULL};
 	uint32_t rights = acl_rights(acl, &id, host->deleteright);
 
 	if (who && host_owns(host, who, name) &&

@@ -53,6 +53,9 @@ int host_open(const struct conf *conf, const char *ident, unsigned parts, struct
 	      struct us_err *err);
 void host_close(struct host *host);
 void host_after_fork(struct host *host);
+/* In a child that has nothing to do yet: ask metad a first thing, what every greeting asks for, so that the client who comes
+ * finds the connection made. Blocks as the store does. */
+void host_prepare(struct host *host);
 
 /* The configuration as the store and the channels want it; strings are borrowed from conf. */
 void host_channels_config(const struct conf *conf, struct channels_config *out);

@@ -17,6 +17,8 @@
 
 #define IDENTITY_MAX 255
 
+struct groups;
+
 /* What the configuration says. Lists are blank-separated ids; NULL: empty. All is borrowed. */
 struct identity_policy {
 	const char *admins;
@@ -36,9 +38,8 @@ struct identity {
 	char user[IDENTITY_MAX + 1];     /* whose rights hold from now on */
 	char authname[IDENTITY_MAX + 1]; /* whose password it was */
 	bool admin;                      /* listed in admins, and acting as himself */
-	/* What ACLs may name him by, besides: "group:staff" (groups.h). Borrowed; whoever logs him in fills it. */
-	const char *const *groups;
-	size_t n_groups;
+	struct groups *
+		groups; /* what ACLs may name him by, besides. Borrowed; whoever logs him in fills it; NULL: none */
 	bool proxy_admin; /* an administrator for whom somebody else acts: not one himself here */
 };
 

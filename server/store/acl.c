@@ -68,14 +68,21 @@ bool acl_next(struct span *rest, struct span *identifier, struct span *rights)
 	return true;
 }
 
-static bool fits(struct span identifier, const struct acl_identity *who)
+static bool is_in(const struct acl_identity *who, struct span group)
 {
-	if (span_is(identifier, "anyone") || span_is(identifier, who->userid))
-		return true;
-	for (size_t i = 0; i < who->n_groups; i++)
-		if (span_is(identifier, who->groups[i]))
+	size_t n = 0;
+	const char *const *groups = who->groups ? who->groups(who->ctx, &n) : NULL;
+
+	for (size_t i = 0; i < n; i++)
+		if (span_is(group, groups[i]))
 			return true;
 	return false;
+}
+
+static bool fits(struct span identifier, const struct acl_identity *who)
+{
+	return span_is(identifier, "anyone") || span_is(identifier, who->userid) ||
+	       (span_starts(identifier, "group:") && is_in(who, identifier));
 }
 
 uint32_t acl_rights(struct span acl, const struct acl_identity *who, char deleteright)

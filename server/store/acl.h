@@ -43,9 +43,10 @@ void acl_format_rights(uint32_t rights, char deleteright, struct buf *out);
 
 /* Who asks: an id and the groups he is in. */
 struct acl_identity {
-	const char *userid;        /* "anonymous" for nobody */
-	const char *const *groups; /* each "group:name"; may be NULL */
-	size_t n_groups;
+	const char *userid; /* "anonymous" for nobody */
+	/* Each "group:name"; asked for when an ACL names a group. NULL: he is in none. */
+	const char *const *(*groups)(void *ctx, size_t *n);
+	void *ctx;
 };
 /* The rights `acl` gives: the union of what fits minus the union of the negative ones that fit. Malformed ACLs
  * give what can be read of them. Owners and administrators are the caller's business. */

@@ -13,6 +13,9 @@ struct meta_batch;
 /* An owner's own: what the mailbox is for (RFC 6154), blank-separated. */
 #define ANNOTATION_SPECIAL_USE SPAN_LIT("/specialuse")
 
+/* The server's message of the day. */
+#define ANNOTATION_MOTD        SPAN_LIT("/motd")
+
 /* All of a mailbox (id) or of the server (NULL), sorted by entry and user; they live in pool. 0 when well. */
 int annotations_list(struct store *store, const struct storeid *id, struct pool *pool,
 		     const struct state_annotation **out, size_t *n_out, struct us_err *err);

@@ -41,17 +41,29 @@ static void unknown_letters_are_named(void **state UNUSED)
 	assert_int_equal(bad, 'q');
 }
 
-static void rights_are_given_and_taken(void **state UNUSED)
+/* ctx: how often he was asked */
+static const char *const *staff(void *ctx, size_t *n)
 {
 	static const char *const groups[] = {"group:staff"};
+
+	++*(int *)ctx;
+	*n = 1;
+	return groups;
+}
+
+static void rights_are_given_and_taken(void **state UNUSED)
+{
+	int asked = 0;
 	struct span acl = SPAN_LIT("anyone\tlr\tbob\tlrswi\t-bob\tw\tgroup:staff\tp\t-anyone\ts\t");
-	struct acl_identity bob = {"bob", groups, 1}, eve = {"eve", NULL, 0};
+	struct acl_identity bob = {"bob", staff, &asked}, eve = {"eve", NULL, NULL};
 
 	assert_int_equal(acl_rights(acl, &bob, 'c'), ACL_LOOKUP | ACL_READ | ACL_INSERT | ACL_POST);
 	assert_int_equal(acl_rights(acl, &eve, 'c'), ACL_LOOKUP | ACL_READ);
+	assert_int_equal(asked, 1);
 	assert_int_equal(acl_rights(SPAN_LIT(""), &bob, 'c'), 0);
 	assert_int_equal(acl_rights(SPAN_LIT("bob"), &bob, 'c'), 0);
 	assert_int_equal(acl_rights(SPAN_LIT("bob\tl"), &bob, 'c'), ACL_LOOKUP);
+	assert_int_equal(asked, 1); /* only where an ACL has a group */
 }
 
 static void set_keeps_the_places_of_others(void **state UNUSED)
