@@ -24,6 +24,7 @@
 
 struct proc_note {
 	char *path, *service, *client, *user;
+	struct buf line; /* as it stands there */
 	int fd;
 };
 
@@ -41,10 +42,13 @@ static void write_note(struct proc_note *note, struct span mailbox)
 
 	buf_printf(&line, "%s\t%s\t%s\t%.*s\t\n", note->service, note->client,
 		   note->user ? note->user : "", SPAN_ARG(mailbox));
-	if (io_pwrite(NULL, note->fd, line.data, line.len, 0, NULL) == 0)
+	if (!span_eq(buf_span(&line), buf_span(&note->line)) &&
+	    io_pwrite(NULL, note->fd, line.data, line.len, 0, NULL) == 0 &&
+	    (!note->line.len || line.len < note->line.len))
 		(void)!ftruncate(note->fd,
 				 (off_t)line.len); /* else the old end shows behind a LF */
-	buf_free(&line);
+	buf_free(&note->line);
+	note->line = line;
 }
 
 /* The file under its name, locked; -1. Who reads or cleans away a note that a process of our id left holds it for a moment;
@@ -82,6 +86,7 @@ struct proc_note *proc_note_new(const struct conf *conf, const char *service, co
 	note = us_calloc(1, sizeof(*note));
 	note->path = path;
 	note->fd = fd;
+	buf_init(&note->line, 0);
 	note->service = us_strdup(service);
 	note->client = us_strdup(client);
 	write_note(note, SPAN_NULL);
@@ -116,6 +121,7 @@ void proc_note_free(struct proc_note **note)
 	free(n->service);
 	free(n->client);
 	free(n->user);
+	buf_free(&n->line);
 	free(n);
 }
 

@@ -8,6 +8,8 @@
  *		 |			 +-- connection		connections, now master's children, go on and
  *		 +-- connection		(of an earlier parent)	count against maxchild until they end
  *
+ * Once somebody has come, one process is forked ahead of the next client (service_spare.c), who then waits for no fork.
+ *
  * The parent leaves, and its connections stay, when it gets HUP, when its program file was replaced, and when
  * master is gone. TERM ends all: a connection has its stop flag set, leaves where it next waits for its
  * client, and exits with 75. At maxchild connections the parent stops accepting; clients wait in the

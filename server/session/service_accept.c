@@ -32,6 +32,7 @@
 #include "server/base/mem.h"
 #include "server/base/process.h"
 #include "server/base/wait.h"
+#include "server/session/host.h"
 
 #define LOOK_MS  100  /* how often to look whether there is room again, where no signal tells */
 #define PAUSE_MS 1000 /* after the system had no descriptor or process for us */
@@ -47,6 +48,8 @@ struct acceptor {
 	struct service_binary binary;
 	struct connection *connections;
 	size_t n, cap;
+	struct service_spare spare;
+	bool wants_spare; /* somebody came since the last, so others will */
 	struct service_survivors survivors;
 	int64_t maxchild; /* negative: no limit */
 	unsigned maxforkrate;
@@ -93,17 +96,37 @@ static bool is_full(struct acceptor *a)
 	return (int64_t)(a->n + a->survivors.n) >= a->maxchild;
 }
 
-static void log_abnormal(const struct acceptor *a, const struct connection *c, int status)
+static void log_abnormal(const struct acceptor *a, pid_t pid, int64_t born_ms, int status)
 {
 	struct child_obituary who = {.type = "SERVICE",
 				     .name = a->env->name,
 				     .path = a->binary.path ? a->binary.path : a->service->name,
-				     .age_ms = wait_clock_ms() - c->born_ms,
-				     .pid = c->pid,
+				     .age_ms = wait_clock_ms() - born_ms,
+				     .pid = pid,
 				     .status = status};
 
 	if (child_end_of(status) == CHILD_END_FAILED)
 		child_log_end(&who);
+}
+
+static void bury(struct acceptor *a, pid_t pid, int status)
+{
+	for (size_t i = 0; i < a->n; i++)
+		if (a->connections[i].pid == pid) {
+			log_abnormal(a, pid, a->connections[i].born_ms, status);
+			if (status)
+				proc_note_clean(a->env->conf, pid);
+			a->connections[i] = a->connections[--a->n];
+			break;
+		}
+}
+
+/* One that died before it had a client is made again when one came, not before: it might die again. */
+static void bury_spare(struct acceptor *a, int status)
+{
+	log_abnormal(a, a->spare.pid, a->spare.born_ms, status);
+	service_spare_drop(&a->spare);
+	a->wants_spare = false;
 }
 
 static void reap(struct acceptor *a)
@@ -112,14 +135,10 @@ static void reap(struct acceptor *a)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		for (size_t i = 0; i < a->n; i++)
-			if (a->connections[i].pid == pid) {
-				log_abnormal(a, &a->connections[i], status);
-				if (status)
-					proc_note_clean(a->env->conf, pid);
-				a->connections[i] = a->connections[--a->n];
-				break;
-			}
+		if (pid == a->spare.pid)
+			bury_spare(a, status);
+		else
+			bury(a, pid, status);
 }
 
 /* ---- one connection --------------------------------------------------------------------------- */
@@ -137,28 +156,54 @@ static void end_connection(int status)
 #endif
 }
 
-static void become_connection(struct acceptor *a, int fd) __attribute__((noreturn));
-static void become_connection(struct acceptor *a, int fd)
+/* In the child: away with what is the parent's. process_flags.stop stays as it is: TERM may have come to the parent just
+ * before the fork. */
+static void leave_parent(struct acceptor *a)
 {
-	int status;
-
 	close(CHILD_LISTEN_FD);
 	close(CHILD_STATUS_FD);
 	signal(SIGHUP, SIG_IGN); /* the client is served to the end in any case */
+	service_spare_drop(&a->spare);
 	free(a->connections);
 	service_survivors_free(&a->survivors);
-	/* process_flags.stop stays as it is: TERM may have come to the parent just before the fork */
-	status = service_serve(a->service, a->env, fd, fd);
-	end_connection(status);
+	if (a->env->host)
+		host_after_fork(a->env->host);
 }
 
-static void fork_for(struct acceptor *a, int fd)
+static void make_spare(struct acceptor *a)
 {
-	int64_t now_ms = wait_clock_ms();
+	int from, client;
+
+	if (service_spare_fork(&a->spare, &from)) {
+		leave_parent(a);
+		process_title_set("%s waits for a client", a->env->name);
+		if (a->env->host)
+			host_prepare(a->env->host);
+		client = service_spare_wait(from);
+		end_connection(client < 0 ? 0 : service_serve(a->service, a->env, client, client));
+	}
+	if (!a->spare.pid)
+		a->not_before_ms = wait_clock_ms() + PAUSE_MS;
+}
+
+static pid_t fork_for(struct acceptor *a, int fd)
+{
 	pid_t pid = fork();
 
-	if (pid == 0)
-		become_connection(a, fd);
+	if (pid == 0) {
+		leave_parent(a);
+		end_connection(service_serve(a->service, a->env, fd, fd));
+	}
+	return pid;
+}
+
+static void serve(struct acceptor *a, int fd)
+{
+	int64_t now_ms = wait_clock_ms();
+	pid_t pid = service_spare_hand(&a->spare, fd);
+
+	if (!pid)
+		pid = fork_for(a, fd);
 	close(fd);
 	if (pid < 0) {
 		log_event(LOG_ERR, "service.fork.failed", LF_STR("reason", strerror(errno)));
@@ -168,6 +213,7 @@ static void fork_for(struct acceptor *a, int fd)
 	forkrate_note(&a->rate, now_ms);
 	us_grow(&a->connections, a->n, &a->cap, sizeof(*a->connections));
 	a->connections[a->n++] = (struct connection){pid, now_ms};
+	a->wants_spare = true;
 }
 
 static void accept_one(struct acceptor *a)
@@ -175,7 +221,7 @@ static void accept_one(struct acceptor *a)
 	int fd = accept4(CHILD_LISTEN_FD, NULL, NULL, SOCK_CLOEXEC);
 
 	if (fd >= 0) {
-		fork_for(a, fd);
+		serve(a, fd);
 		return;
 	}
 	switch (errno) {
@@ -230,7 +276,7 @@ static int take_turn(struct acceptor *a)
 {
 	struct pollfd fds[2] = {{CHILD_STATUS_FD, 0, 0}, {CHILD_LISTEN_FD, POLLIN, 0}};
 	struct us_err err;
-	bool watch;
+	bool watch, idle;
 	int timeout = next_look_ms(a, &watch);
 	int rc;
 
@@ -238,9 +284,12 @@ static int take_turn(struct acceptor *a)
 		fds[0].fd = -1;
 	if (!watch)
 		fds[1].fd = -1;
-	rc = wait_ready(fds, 2, timeout, &process_flags.wake, &err);
+	idle = watch && a->wants_spare && !a->spare.pid; /* if nobody is there just now */
+	rc = wait_ready(fds, 2, idle ? 0 : timeout, &process_flags.wake, &err);
 	if (rc < 0 && rc != US_ECLOSED)
 		us_panic("poll: %s", err.text);
+	if (rc == 0 && idle)
+		make_spare(a);
 	if (rc <= 0)
 		return -1;
 	if (fds[0].revents & POLLERR)
@@ -275,6 +324,7 @@ int service_accept_loop(const struct service *service, const struct service_env 
 {
 	struct acceptor a = {.service = service,
 			     .env = env,
+			     .spare = SERVICE_NO_SPARE,
 			     .maxchild = child_env_number(CHILD_ENV_MAXCHILD, -1),
 			     .maxforkrate = (unsigned)child_env_number(CHILD_ENV_FORKRATE, 0)};
 	int status;
@@ -290,6 +340,7 @@ int service_accept_loop(const struct service *service, const struct service_env 
 		if (status < 0)
 			status = take_turn(&a);
 	} while (status < 0);
+	service_spare_drop(&a.spare);
 	free(a.connections);
 	service_survivors_free(&a.survivors);
 	return status;

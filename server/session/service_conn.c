@@ -108,8 +108,6 @@ int service_serve(const struct service *service, const struct service_env *env, 
 	struct service_conn conn;
 	int status;
 
-	if (env->host && !env->alone)
-		host_after_fork(env->host);
 	service_conn_init(&conn, fd_in, fd_out);
 	process_title_set("%s %s", env->name, conn.remote.text);
 	conn.note = make_note(env, &conn);

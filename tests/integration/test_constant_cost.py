@@ -53,11 +53,8 @@ def test_an_idle_channel_costs_nothing(sites):
 def imapd_of(site, client):
     """The process that serves this client, the only one there is once those of earlier ones have ended."""
     client.ok("NOOP")
-
-    def serving():
-        return [pid for pid in site.processes("imapd") if pid not in site.children(site.process.pid, "imapd")]
-    wait_until(lambda: len(serving()) == 1, 10, "one imapd serves")
-    return serving()[0]
+    wait_until(lambda: len(site.serving("imapd")) == 1, 10, "one imapd serves")
+    return site.serving("imapd")[0]
 
 
 def fill(client, name, n):
@@ -101,7 +98,7 @@ def cost_of_select(site, name, exists):
         seen.append(faults(pid))
         assert client.search("ANSWERED") == []
         seen.append(faults(pid))
-    wait_until(lambda: len(site.processes("imapd")) == len(site.children(site.process.pid, "imapd")), 10, "imapd ends")
+    wait_until(lambda: not site.serving("imapd"), 10, "imapd ends")
     for waiting in ("ppoll", "rt_sigprocmask", "restart_syscall"):    # for the command; they depend on when it comes
         calls.pop(waiting, None)
     return calls, seen[1] - seen[0], seen[2] - seen[1]

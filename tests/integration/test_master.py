@@ -340,6 +340,50 @@ def test_kill_of_parents_and_connections_is_noticed_by_nobody_else(m, port):
     assert m.client(port).alive()
 
 
+def test_a_process_waits_for_the_next_client(m, port):
+    """It holds nothing of its parent's, serves who comes next, counts for nothing, and does not outlive its parent."""
+    m.echo("echo", f"127.0.0.1:{port}", "prefork=1 maxchild=3")
+    m.start()
+    parent = m.parents()[0]
+    time.sleep(0.3)
+    assert m.children(parent) == []    # nobody came yet
+    served = [m.client(port)]
+
+    def spares():
+        return sorted(set(m.children(parent)) - {c.pid for c in served})
+    for _ in range(2):
+        wait_until(lambda: len(spares()) == 1, 5, "one that waits")
+        [spare] = spares()
+        assert not {3, 4} & {int(fd) for fd in os.listdir(f"/proc/{spare}/fd")}
+        served.append(m.client(port))
+        assert served[-1].pid == spare
+    assert not m.connect(port).greeted_within(0.5)    # that was maxchild
+    assert all(c.alive() for c in served) and spares() == []
+    served.pop().close()
+    os.kill(parent, signal.SIGKILL)
+    wait_until(lambda: parent not in m.parents() and len(m.parents()) == 1, 5, "another parent")
+    assert all(c.alive() for c in served)
+
+
+def test_a_waiting_process_that_dies_is_missed_by_nobody(m, port):
+    m.echo("echo", f"127.0.0.1:{port}", "prefork=1")
+    m.start()
+    first = m.client(port)
+    parent = m.parents()[0]
+    wait_until(lambda: len(m.children(parent)) == 2, 5, "one that waits")
+    [spare] = set(m.children(parent)) - {first.pid}
+    os.kill(spare, signal.SIGKILL)
+    m.wait_log(f"pid:{spare} signaled to death by signal 9 (Killed)")
+    time.sleep(0.3)
+    assert m.children(parent) == [first.pid]    # no other before there is reason to
+    second = m.client(port)
+    wait_until(lambda: len(m.children(parent)) == 3, 5, "one that waits")
+    [spare] = set(m.children(parent)) - {first.pid, second.pid}
+    os.kill(parent, signal.SIGKILL)
+    wait_until(lambda: spare not in m.processes(), 5, "it goes with its parent")
+    assert first.alive() and second.alive()
+
+
 def test_a_connection_that_crashes_is_told_and_harms_nobody(m, port):
     m.echo("echo", f"127.0.0.1:{port}")
     m.start()

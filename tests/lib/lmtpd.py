@@ -54,8 +54,8 @@ class Lmtpd(Supervised):
         return Lmtp(address if isinstance(address, tuple) else str(address), **more)
 
     def lmtpd(self):
-        """Pids of the processes that serve a connection of the trusted port, and of those that wait for one."""
-        return self.processes("lmtpd")
+        """Pids of the processes that serve a connection."""
+        return self.serving("lmtpd")
 
     def spools(self):
         return [p for p in self.root.glob("spool-*")]

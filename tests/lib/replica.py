@@ -85,9 +85,8 @@ class Replica(Supervised):
         return wire
 
     def connections(self):
-        """Pids of the processes that serve a client: children of those that accept."""
-        return [pid for pid in self.processes("sync_server")
-                if pid not in self.children(self.process.pid, "sync_server")]
+        """Pids of the processes that serve a client."""
+        return self.serving("sync_server")
 
     def telemetry(self, user=ADMIN):
         """Everything said to csync, not to checker, in sessions of that user so far, one text; begin_telemetry() first."""

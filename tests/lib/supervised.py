@@ -211,6 +211,12 @@ class Supervised:
             pids = {int(p) for p in file.read().split()}
         return sorted(pids & set(self.processes(program)))
 
+    def serving(self, program):
+        """Pids of its processes that have a client, as their titles tell."""
+        found = places.processes_of(self.root)
+        return sorted(pid for pid, line in found.items()
+                      if re.match(r"\S+ \S+ \[", line) and Path(line.split()[0]).name == program)
+
     def parents(self):
         """The service processes that were initialised: the echod children of master that accept."""
         return [pid for pid in self.children(self.process.pid, "echod") if self._listens(pid)]
