@@ -99,7 +99,7 @@ def every_point_is_passed(walk, roots, known):
     assert passed & excused == set(), "passed, and said to be out of reach"
 
 
-@pytest.mark.limit(600)
+@pytest.mark.limit(300)
 def test_what_cannot_be_logged_does_not_happen(walk):
     for op in MINE:
         if not op.poisons:
@@ -182,7 +182,7 @@ class FirstStart:
         assert page.fired == 1, "never passed again"
 
 
-@pytest.mark.limit(7200 if LONG else 600)
+@pytest.mark.limit(7200 if LONG else 300)
 def test_first_start(roots):
     with Walked(roots(), "b") as b:
         first = FirstStart(roots, b)
