@@ -13,6 +13,7 @@ from fnmatch import fnmatch
 import pytest
 
 from lib.checker import compare
+from lib.csync import CsyncError
 from lib.imap import ImapError
 from lib.mail_server import ADMIN, ToolFailed
 from lib.places import wait_until
@@ -169,8 +170,9 @@ class FirstStart:
         a = self.make()
         page = a.points[point.program]
         page.arm(point.name, point.action, point.hit)
-        with suppress(ToolFailed, TimeoutError, ImapError, WireError, OSError):
+        with suppress(ToolFailed, TimeoutError, CsyncError, ImapError, WireError, OSError):
             self.twice(a)
+            self.equal(a)
         page.disarm()
         a.kill()
         a.start()

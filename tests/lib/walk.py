@@ -39,8 +39,9 @@ PROGRAMS = (*DAEMONS, "ctl_cyrusdb")    # it recovers at the start
 WRITES = re.compile(r"write|append|extend")
 FAILED_SYNC = re.compile(r"event=store\.partition\.poisoned")
 ORPHAN = "its owner has no INBOX"    # what a rename of a user, cut off in its middle, leaves: its end removes it
-# Whether it is passed is chance: directories that are named by a hash and may be there, stages that others have left.
-BY_CHANCE = re.compile(r"_hash$|^store\.tree\.")
+# Whether it is passed is chance: directories that are named by a hash and may be there, stages that others have left, bodies that the
+# replica finds in a mailbox if both come in one batch.
+BY_CHANCE = re.compile(r"_hash$|^store\.tree\.|^store\.stage\.adopt$")
 HEALED_WITHIN = 90    # seconds; what was set aside is tried again after five, then ten
 
 Point = namedtuple("Point", "side program name action hit")

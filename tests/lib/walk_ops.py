@@ -295,7 +295,7 @@ OPS = [
        must=passes("lmtpd", {"store.commit.syncfs", "store.commit.syncfs_frames"}, JOURNAL)),
     Op("append", append, must=passes("imapd", JOURNAL | ARRIVES, JOURNAL)),
     Op("store", user("STORE", "1:3", "+FLAGS", "(\\Seen \\Answered fresh)"), must=passes("imapd", JOURNAL, JOURNAL)),
-    Op("copy", user("COPY", "1:3", "there"), must=passes("imapd", JOURNAL | {"store.commit.link"}, JOURNAL)),
+    Op("copy", user("COPY", "1:3", "there"), must=passes("imapd", JOURNAL | {"store.commit.link"}, JOURNAL | {"store.stage.adopt"})),
     Op("copy_dozen", user("COPY", "1:*", "there"), more=dozen,
        must=passes("imapd", JOURNAL | {"store.commit.link"}, JOURNAL | {"store.stage.sync"})),
     Op("copy_far", user("COPY", "1:3", "there"), more=far, must=passes("imapd", JOURNAL, JOURNAL)),
