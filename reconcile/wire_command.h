@@ -32,6 +32,7 @@ enum wire_kind {
 	WIRE_GET_ANNOTATION,     /* name */
 	WIRE_GET_FETCH,          /* fetch */
 	WIRE_GET_FETCH_SIEVE,    /* sieve: userid, script.filename */
+	WIRE_GET_DIGESTS,        /* names: the first and the last user id of each range in turn */
 	WIRE_APPLY_CAPABILITIES, /* names */
 	WIRE_APPLY_FORCE,
 	WIRE_APPLY_RESERVE,        /* reserve */

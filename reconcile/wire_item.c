@@ -38,6 +38,7 @@ static const char *const names[WIRE_ITEM_KINDS] = {
 	[WIRE_ITEM_SIEVE] = "SIEVE",     [WIRE_ITEM_SIEVE_CONTENT] = "SIEVE",
 	[WIRE_ITEM_MESSAGE] = "MESSAGE", [WIRE_ITEM_ANNOTATION] = "ANNOTATION",
 	[WIRE_ITEM_MISSING] = "MISSING", [WIRE_ITEM_ENABLED] = "ENABLED",
+	[WIRE_ITEM_DIGESTS] = "DIGESTS",
 };
 
 /* ---- reading: each gives 1 if the item is whole, 0 if not ------------------------------------------- */
@@ -130,6 +131,7 @@ static int read_value(struct wire_reader *r, int token, struct wire_item *item, 
 		return wire_field_guids(r, token, &item->u.guids, err);
 	case WIRE_ITEM_LSUB:
 	case WIRE_ITEM_ENABLED:
+	case WIRE_ITEM_DIGESTS:
 		return wire_field_names(r, token, &item->u.names, err);
 	case WIRE_ITEM_KINDS:
 		break;
@@ -254,6 +256,7 @@ void wire_put_item(struct dlist_writer *w, const struct wire_item *item)
 		break;
 	case WIRE_ITEM_LSUB:
 	case WIRE_ITEM_ENABLED:
+	case WIRE_ITEM_DIGESTS:
 		wire_put_names(w, &item->u.names);
 		break;
 	case WIRE_ITEM_SEEN:

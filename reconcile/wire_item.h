@@ -19,6 +19,7 @@ enum wire_item_kind {
 	WIRE_ITEM_ANNOTATION,    /* annotation */
 	WIRE_ITEM_MISSING,       /* guids */
 	WIRE_ITEM_ENABLED,       /* names */
+	WIRE_ITEM_DIGESTS,       /* names: one SHA-256 in hex for each range */
 	WIRE_ITEM_KINDS
 };
 

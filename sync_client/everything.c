@@ -222,6 +222,38 @@ static int annotations(struct sync *s, struct span object UNUSED, struct us_err 
 	return sync_server_annotations(s, err);
 }
 
+/* From so many users on it is worth a question who of them differs. */
+#define MANY_USERS 3
+
+/* Leave the users alone who are equal there. */
+static int pass_over_equals(struct walk *w, struct us_err *err)
+{
+	bool *differs = us_calloc(w->users.n + 1, sizeof(*differs));
+	struct us_err why = US_ERR_INIT;
+	size_t kept = 0;
+	int rc = sync_differing(w->s, w->users.items, w->users.n, w->how, differs, &why);
+
+	for (size_t i = 0; rc == 0 && i < w->users.n; i++)
+		if (differs[i])
+			w->users.items[kept++] = w->users.items[i];
+	if (rc == 0)
+		w->users.n = kept;
+	free(differs);
+	if (rc == 0)
+		return 0;
+	log_event(LOG_NOTICE, "sync.digests.failed", LF_ERR(&why)); /* then each is asked for */
+	return link_is_lost(rc) ? w->how->reconnect(w->how->ctx, err) : 0;
+}
+
+static int do_users(struct walk *w, struct us_err *err)
+{
+	int rc = 0;
+
+	if (w->users.n >= MANY_USERS && link_has_digests(w->s->link))
+		rc = pass_over_equals(w, err);
+	return rc == 0 ? each(w, &w->users, SYNCLOG_USER, one_user, true, err) : rc;
+}
+
 static int do_all(struct walk *w, struct us_err *err)
 {
 	static struct span server = {"", 0};
@@ -229,7 +261,7 @@ static int do_all(struct walk *w, struct us_err *err)
 	int rc = each(w, &w->mailboxes, SYNCLOG_MAILBOX, one_mailbox, true, err);
 
 	if (rc == 0)
-		rc = each(w, &w->users, SYNCLOG_USER, one_user, true, err);
+		rc = do_users(w, err);
 	if (rc == 0)
 		rc = each(w, &w->roots, SYNCLOG_QUOTA, sync_quota, false, err);
 	if (rc == 0)

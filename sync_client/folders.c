@@ -12,6 +12,7 @@
 
 #include "server/base/log.h"
 #include "server/base/mem.h"
+#include "server/csync/account.h"
 #include "server/store/mboxname.h"
 #include "server/store/userdata.h"
 #include "sync_client/local.h"
@@ -324,7 +325,7 @@ static int look_at_user(struct sync *s, struct span userid, struct pool *pool,
 			struct us_err *err)
 {
 	struct wire_command get = {.kind = WIRE_GET_USER, .u.name = userid};
-	int rc = local_user(s->store, userid, s->options.sieve_mailbox, pool, here, exists, err);
+	int rc = account_read(s->store, userid, s->options.sieve_mailbox, pool, here, exists, err);
 
 	if (rc < 0 || (!*exists && !here->n_mailboxes))
 		return rc;
@@ -418,7 +419,7 @@ static int mailbox_rounds(struct sync *s, const struct wire_names *names, struct
 	for (int round = 0; rc == 0 && round < FOLDERS_MOST_ROUNDS; round++) {
 		struct state_user here = {0};
 		struct wire_user there = {.pool = pool};
-		rc = local_mailboxes(s->store, names->names, names->n, pool, &here, err);
+		rc = account_mailboxes(s->store, names->names, names->n, pool, &here, err);
 		if (rc < 0)
 			return rc;
 		get.u.names = decide_names(names, here.mailboxes, here.n_mailboxes, pool);
@@ -581,7 +582,7 @@ static int remove_user(struct sync *s, struct span userid, bool only_if_there, s
 	int rc = local_settle_user(s->store, userid, err);
 
 	if (rc == 0)
-		rc = local_user(s->store, userid, true, pool, &here, &exists, err);
+		rc = account_read(s->store, userid, true, pool, &here, &exists, err);
 	if (rc < 0 || exists)
 		return rc;
 	rc = ask(s, &user, &there, err);

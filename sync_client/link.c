@@ -48,6 +48,18 @@ static void note_imap_line(struct link *link, struct span line)
 		note_word(link, word);
 }
 
+/* "* X-UNDERSTUDY 1 WORD...": what the two of us can beside. Words of another number mean something else. */
+static void note_our_words(struct link *link, struct span rest)
+{
+	struct span word;
+
+	if (!span_word(&rest, &word) || !span_is(word, "1"))
+		return;
+	while (span_word(&rest, &word))
+		if (span_is_nocase(word, "DIGEST"))
+			link->digests = true;
+}
+
 /* "* SASL PLAIN LOGIN", "* COMPRESS DEFLATE": a word and its parameters. */
 static void note_csync_line(struct link *link, struct span line)
 {
@@ -62,6 +74,8 @@ static void note_csync_line(struct link *link, struct span line)
 		link->starttls_offered = true;
 	} else if (span_is_nocase(word, "SIEVE-MAILBOX")) {
 		link->sieve_mailbox = true;
+	} else if (span_is_nocase(word, "X-UNDERSTUDY")) {
+		note_our_words(link, rest);
 	} else if (span_is_nocase(word, "COMPRESS") && span_is_nocase(span_trim(rest), "DEFLATE")) {
 		link->deflate_offered = true;
 	}
@@ -421,4 +435,9 @@ int link_fd(const struct link *link)
 bool link_has_sieve_mailbox(const struct link *link)
 {
 	return link->sieve_mailbox;
+}
+
+bool link_has_digests(const struct link *link)
+{
+	return link->digests;
 }

@@ -45,6 +45,7 @@ void link_close(struct link **link);
 /* Readable while no command is out: the replica has closed the link, or says that it will. */
 int link_fd(const struct link *link);
 bool link_has_sieve_mailbox(const struct link *link);
+bool link_has_digests(const struct link *link); /* GET DIGESTS: the other end is of our kind */
 /* Octets that crossed since the last call. */
 void link_octets(struct link *link, uint64_t *sent, uint64_t *received);
 

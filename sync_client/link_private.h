@@ -15,7 +15,7 @@ struct link {
 	struct tls_context *tls;
 	struct dlist_lexer lexer;
 	bool imap; /* commands have tags and the prefix SYNC */
-	bool sieve_mailbox, tls_on, deflate_offered, starttls_offered, replication;
+	bool sieve_mailbox, digests, tls_on, deflate_offered, starttls_offered, replication;
 	bool local;       /* a Unix socket or this machine: nothing to gain by compressing */
 	struct buf mechs; /* offered, blanks between */
 	unsigned long tag;

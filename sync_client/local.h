@@ -17,13 +17,6 @@ int local_settle_mailboxes(struct store *store, const struct span *names, size_t
 /* The same for all of a user's (empty: of nobody's). */
 int local_settle_user(struct store *store, struct span userid, struct us_err *err);
 
-/* All of a user: headers of his mailboxes, quota roots, subscriptions, seen; scripts only without sieve_mailbox. *exists: he has
- * an INBOX. It lives in pool. */
-int local_user(struct store *store, struct span userid, bool sieve_mailbox, struct pool *pool,
-	       struct state_user *out, bool *exists, struct us_err *err);
-/* Those of the names that are mailboxes here, as headers. */
-int local_mailboxes(struct store *store, const struct span *names, size_t n, struct pool *pool,
-		    struct state_user *out, struct us_err *err);
 /* Those of the uniqueids that are mailboxes here, under whatever name, as headers. */
 int local_by_uniqueid(struct store *store, const struct span *ids, size_t n, struct pool *pool,
 		      struct state_user *out, struct us_err *err);

@@ -5,6 +5,7 @@
 #include "reconcile/decide_meta.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
+#include "server/csync/account.h"
 #include "server/csync/scripts.h"
 #include "server/store/annotations.h"
 #include "server/store/folder.h"
@@ -122,8 +123,8 @@ static int meta_locked(struct sync *s, struct span userid, bool *exists, struct 
 	int rc = local_settle_user(s->store, userid, err);
 
 	if (rc == 0)
-		rc = local_user(s->store, userid, s->options.sieve_mailbox, pool, &here, exists,
-				err);
+		rc = account_read(s->store, userid, s->options.sieve_mailbox, pool, &here, exists,
+				  err);
 	if (rc < 0 || !*exists)
 		return rc;
 	sync_say(s, "META %.*s", SPAN_ARG(userid));

@@ -73,6 +73,13 @@ int meta_scripts(struct sync *s, struct span userid, struct pool *pool, struct u
 int meta_send(struct sync *s, const struct state_user *local, const struct state_user *replica,
 	      bool quotas, struct pool *pool, struct us_err *err);
 
+/* ---- differ.c ---------------------------------------------------------------------------------- */
+
+/* Set differs[i] where the replica may have something else of users[i] than we; they are sorted by their octets. Needs
+ * link_has_digests(). */
+int sync_differing(struct sync *s, const struct span *users, size_t n, const struct sync_walk *how,
+		   bool *differs, struct us_err *err);
+
 /* ---- lock.c ------------------------------------------------------------------------------------ */
 
 /* The lock two clients of one replica exclude each other by, for one user (empty: shared mailboxes). */

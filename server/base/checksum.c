@@ -114,13 +114,40 @@ bool guid_parse(struct span hex, struct guid *out)
 	return true;
 }
 
-void guid_format(const struct guid *g, char hex[GUID_HEX])
+static void put_hex(const uint8_t *bytes, size_t n, char *out)
 {
 	static const char digit[] = "0123456789abcdef";
 
-	for (size_t i = 0; i < GUID_SIZE; i++) {
-		hex[2 * i] = digit[g->byte[i] >> 4];
-		hex[2 * i + 1] = digit[g->byte[i] & 15];
+	for (size_t i = 0; i < n; i++) {
+		out[2 * i] = digit[bytes[i] >> 4];
+		out[2 * i + 1] = digit[bytes[i] & 15];
 	}
-	hex[2 * GUID_SIZE] = '\0';
+	out[2 * n] = '\0';
+}
+
+void guid_format(const struct guid *g, char hex[GUID_HEX])
+{
+	put_hex(g->byte, GUID_SIZE, hex);
+}
+
+/* ---- SHA-256 ------------------------------------------------------------------------------------- */
+
+struct sha256 sha256_of(struct span data)
+{
+	struct sha256 sum;
+	unsigned len = 0;
+
+	us_assert(EVP_Digest(data.ptr, data.len, sum.byte, &len, EVP_sha256(), NULL) == 1 &&
+		  len == SHA256_SIZE);
+	return sum;
+}
+
+bool sha256_eq(const struct sha256 *a, const struct sha256 *b)
+{
+	return memcmp(a->byte, b->byte, SHA256_SIZE) == 0;
+}
+
+void sha256_format(const struct sha256 *sum, char hex[SHA256_HEX])
+{
+	put_hex(sum->byte, SHA256_SIZE, hex);
 }

@@ -1,8 +1,9 @@
-/* checksum.h - the three sums the product lives by.
+/* checksum.h - the sums the product lives by.
  *
  * crc32   as in zlib, gzip and PNG: what the Cyrus wire protocol sums are made of (RFC 1952, section 8)
  * crc32c  Castagnoli (RFC 3720, appendix B.4): everything we put on a disk
  * guid    SHA-1 of a message's bytes (FIPS 180-4): its identity between servers
+ * sha256  of a whole state (FIPS 180-4): two stores are equal, or not
  */
 #ifndef US_BASE_CHECKSUM_H
 #define US_BASE_CHECKSUM_H
@@ -36,5 +37,15 @@ struct guid_sum *guid_sum_new(void);
 void guid_sum_add(struct guid_sum *sum, const void *data, size_t len);
 struct guid guid_sum_end(struct guid_sum **sum); /* frees it */
 void guid_sum_free(struct guid_sum **sum);
+
+#define SHA256_SIZE 32
+#define SHA256_HEX  65 /* 64 digits and a NUL */
+struct sha256 {
+	uint8_t byte[SHA256_SIZE];
+};
+
+struct sha256 sha256_of(struct span data);
+bool sha256_eq(const struct sha256 *a, const struct sha256 *b);
+void sha256_format(const struct sha256 *sum, char hex[SHA256_HEX]);
 
 #endif

@@ -96,6 +96,7 @@ static handler *const handlers[WIRE_KIND_UNKNOWN] = {
 	[WIRE_GET_ANNOTATION] = csync_get_annotation,
 	[WIRE_GET_FETCH] = csync_get_fetch,
 	[WIRE_GET_FETCH_SIEVE] = csync_get_fetch_sieve,
+	[WIRE_GET_DIGESTS] = csync_get_digests,
 	[WIRE_APPLY_CAPABILITIES] = csync_apply_capabilities,
 	[WIRE_APPLY_FORCE] = csync_apply_force,
 	[WIRE_APPLY_RESERVE] = csync_apply_reserve,

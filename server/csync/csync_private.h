@@ -44,9 +44,10 @@ int csync_stage(struct csync *cs, struct span partition, struct stage **out, str
 /* Can that be a user id? US_EINVAL: empty, too long, with control characters. */
 int csync_check_user(struct span userid, struct us_err *err);
 
-/* get.c, get_user.c, fetch.c */
+/* get.c, get_user.c, get_digests.c, fetch.c */
 int csync_get_user(struct csync_answer *a, const struct wire_command *c, struct us_err *err);
 int csync_get_meta(struct csync_answer *a, const struct wire_command *c, struct us_err *err);
+int csync_get_digests(struct csync_answer *a, const struct wire_command *c, struct us_err *err);
 int csync_get_mailboxes(struct csync_answer *a, const struct wire_command *c, struct us_err *err);
 int csync_get_uniqueids(struct csync_answer *a, const struct wire_command *c, struct us_err *err);
 int csync_get_fullmailbox(struct csync_answer *a, const struct wire_command *c, struct us_err *err);

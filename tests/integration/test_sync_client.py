@@ -98,6 +98,59 @@ def test_everything_comes_over_with_removals(pair):
     assert a.said("-A") == ["USER bob", "UNQUOTA shared"]    # a root's removal is told without looking
 
 
+def others(a, n):
+    a.do(*(f"create user.u{i:03} u{i:03} lrswipkxtecdan" for i in range(n)), "subscribe u000 user.u000")
+    return [f"u{i:03}" for i in range(n)]
+
+
+def test_users_who_are_equal_are_not_asked_for(pair):
+    a, b = pair()
+    everybody = others(a, 100)
+    a.sync("-A")
+    assert differences(a, b, everybody) == []
+    b.begin_telemetry()
+
+    def asked():
+        said = b.telemetry()
+        return said.count(b"GET DIGESTS"), said.count(b"GET USER"), said.count(b"RESTART")
+    before = asked()
+    assert a.said("-A") == []
+    assert [now - then for now, then in zip(asked(), before)] == [1, 0, 0]
+    before = asked()
+    a.append("user.u042", "Subject: new\r\n\r\n")
+    b.do("create user.only.there")    # between two of ours: he makes a range differ, and is nobody of whom we know
+    b.do("create user.u0420")
+    assert a.said("-A") == ["USER u042", "MAILBOX user.u042"]
+    assert [now - then for now, then in zip(asked(), before)] == [2, 1, 1]
+    assert differences(a, b, everybody) == []
+
+
+def test_whatever_differs_of_a_user_is_found_among_others(pair):
+    a, b = pair()
+    bob(a)
+    others(a, 5)
+    a.do("create shared")
+    uniqueid = a.do("show shared")[0].split("uniqueid=")[1].split()[0]
+    a.sync("-A")
+    assert a.said("-A") == []
+    for changes, said in steps_of_a_user(uniqueid):
+        a.do(*changes)
+        assert a.said("-A") == ["USER bob", *said], changes
+        assert differences(a, b, ["bob"], ["shared"]) == []
+        assert a.said("-A") == [], changes
+
+
+def test_what_was_changed_on_the_replica_is_found_among_others(pair):
+    a, b = pair()
+    bob(a)
+    others(a, 5)
+    a.sync("-A")
+    for change in ("flags user.bob 1 \\Deleted", "acl user.bob anyone l", "subscribe bob user.bob.Sent"):
+        b.do(change)
+        assert a.said("-A")[0] == "USER bob" and differences(a, b, ["bob"]) == []
+        assert a.said("-A") == [], change
+
+
 def test_a_prefix_brings_some_users(pair):
     a, b = pair()
     bob(a)

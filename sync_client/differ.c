@@ -1,0 +1,160 @@
+/* differ.c - who of many users differs on the replica, found by digests of ranges of them.
+ *
+ * The first question has the users in some pieces, and each that differs is asked again in smaller pieces, down to single users: a
+ * trip or two where nothing has changed, whatever their number. A user whom only the replica has makes the pieces around him differ,
+ * and none of ours. No lock is held: who is changed meanwhile has a line in the log, or differs.
+ */
+#include <stdlib.h>
+
+#include "server/csync/digest.h"
+#include "server/base/log.h"
+#include "server/base/mem.h"
+#include "server/csync/account.h"
+#include "sync_client/sync_private.h"
+
+#define PIECES      32   /* a range that differs is divided into so many */
+#define MOST_RANGES 1024 /* in one question */
+
+struct range {
+	size_t from, to; /* users from <= i < to */
+};
+
+struct ranges {
+	struct range *items;
+	size_t n, cap, done;
+};
+
+struct search {
+	struct sync *s;
+	const struct span *users;
+	struct sha256 *sums;
+	struct ranges open; /* those up to `done` were asked */
+	bool *differs;
+};
+
+static void add_range(struct ranges *r, size_t from, size_t to)
+{
+	us_grow(&r->items, r->n, &r->cap, sizeof(r->items[0]));
+	r->items[r->n++] = (struct range){from, to};
+}
+
+static void divide(struct ranges *r, size_t from, size_t to)
+{
+	size_t n = to - from, pieces = n < PIECES ? n : PIECES;
+
+	for (size_t i = 0; i < pieces; i++)
+		add_range(r, from + n * i / pieces, from + n * (i + 1) / pieces);
+}
+
+/* ---- our own ------------------------------------------------------------------------------------- */
+
+static int sum_user(struct search *f, size_t i, struct pool *scratch, struct us_err *err)
+{
+	bool scripts_are_mailboxes = f->s->options.sieve_mailbox, exists;
+	struct state_user user;
+	int rc = account_read(f->s->store, f->users[i], scripts_are_mailboxes, scratch, &user,
+			      &exists, err);
+
+	if (rc == 0)
+		f->sums[i] = digest_of_user(&user, scripts_are_mailboxes);
+	pool_clear(scratch);
+	return rc;
+}
+
+/* One that cannot be read differs from whatever the replica has. */
+static int sum_all(struct search *f, size_t n, const struct sync_walk *how, struct us_err *err)
+{
+	struct pool *scratch = pool_new();
+	struct us_err ignored;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		(void)sum_user(f, i, scratch, &ignored);
+		if (how->between)
+			rc = how->between(how->ctx, err);
+	}
+	pool_free(&scratch);
+	return rc;
+}
+
+static struct span sum_of_range(const struct search *f, const struct range *r, char hex[SHA256_HEX])
+{
+	struct buf text = BUF_INIT;
+	struct sha256 sum;
+
+	for (size_t i = r->from; i < r->to; i++)
+		digest_add(&text, f->users[i], &f->sums[i]);
+	sum = sha256_of(buf_span(&text));
+	sha256_format(&sum, hex);
+	buf_free(&text);
+	return span_of(hex);
+}
+
+/* ---- questions ----------------------------------------------------------------------------------- */
+
+static int take_digests(void *ctx, const struct wire_item *item, struct us_err *err UNUSED)
+{
+	if (item->kind == WIRE_ITEM_DIGESTS)
+		*(struct wire_names *)ctx = item->u.names;
+	return 0;
+}
+
+/* Compare these ranges with what the replica says; those that differ are divided and stay open. */
+static void judge(struct search *f, size_t n, const struct wire_names *theirs)
+{
+	char hex[SHA256_HEX];
+
+	for (size_t i = 0; i < n; i++) {
+		struct range r = f->open.items[f->open.done + i];
+		if (span_eq(sum_of_range(f, &r, hex), theirs->names[i]))
+			continue;
+		if (r.to - r.from == 1)
+			f->differs[r.from] = true;
+		else
+			divide(&f->open, r.from, r.to);
+	}
+	f->open.done += n;
+}
+
+static int ask(struct search *f, struct pool *pool, struct us_err *err)
+{
+	size_t open = f->open.n - f->open.done, n = open < MOST_RANGES ? open : MOST_RANGES;
+	struct span *ends = pool_alloc(pool, us_mul_size(2 * n, sizeof(ends[0])));
+	struct wire_command c = {.kind = WIRE_GET_DIGESTS, .u.names = {ends, 2 * n}};
+	struct wire_names theirs = {NULL, 0};
+	struct link_reader reader = {.pool = pool, .item = take_digests, .ctx = &theirs};
+	int rc;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct range *r = &f->open.items[f->open.done + i];
+		ends[2 * i] = f->users[r->from];
+		ends[2 * i + 1] = f->users[r->to - 1];
+	}
+	rc = link_call(f->s->link, &c, &reader, err);
+	if (rc == 0 && theirs.n != n)
+		rc = us_fail(err, US_EREMOTE, "the replica gives %zu digests for %zu ranges",
+			     theirs.n, n);
+	if (rc == 0)
+		judge(f, n, &theirs);
+	return rc;
+}
+
+int sync_differing(struct sync *s, const struct span *users, size_t n, const struct sync_walk *how,
+		   bool *differs, struct us_err *err)
+{
+	struct search f = {.s = s, .users = users, .differs = differs};
+	struct pool *pool = pool_new();
+	int rc;
+
+	f.sums = us_calloc(n + 1, sizeof(f.sums[0]));
+	rc = sum_all(&f, n, how, err);
+	divide(&f.open, 0, n);
+	while (rc == 0 && f.open.done < f.open.n) {
+		rc = ask(&f, pool, err);
+		pool_clear(pool);
+	}
+	free(f.sums);
+	free(f.open.items);
+	pool_free(&pool);
+	return rc;
+}
