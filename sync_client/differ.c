@@ -116,27 +116,55 @@ static void judge(struct search *f, size_t n, const struct wire_names *theirs)
 	f->open.done += n;
 }
 
-static int ask(struct search *f, struct pool *pool, struct us_err *err)
+/* Ask about the next `n` open ranges. */
+static int ask(struct search *f, size_t n, struct pool *pool, struct us_err *err)
 {
-	size_t open = f->open.n - f->open.done, n = open < MOST_RANGES ? open : MOST_RANGES;
 	struct span *ends = pool_alloc(pool, us_mul_size(2 * n, sizeof(ends[0])));
 	struct wire_command c = {.kind = WIRE_GET_DIGESTS, .u.names = {ends, 2 * n}};
-	struct wire_names theirs = {NULL, 0};
-	struct link_reader reader = {.pool = pool, .item = take_digests, .ctx = &theirs};
-	int rc;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct range *r = &f->open.items[f->open.done + i];
 		ends[2 * i] = f->users[r->from];
 		ends[2 * i + 1] = f->users[r->to - 1];
 	}
-	rc = link_call(f->s->link, &c, &reader, err);
-	if (rc == 0 && theirs.n != n)
+	return link_ask(f->s->link, &c, err);
+}
+
+static int hear(struct search *f, size_t n, struct pool *pool, struct wire_names *theirs,
+		struct us_err *err)
+{
+	struct link_reader reader = {.pool = pool, .item = take_digests, .ctx = theirs};
+	int rc = link_answer(f->s->link, &reader, err);
+
+	if (rc == 0 && theirs->n != n)
 		rc = us_fail(err, US_EREMOTE, "the replica gives %zu digests for %zu ranges",
-			     theirs.n, n);
-	if (rc == 0)
-		judge(f, n, &theirs);
+			     theirs->n, n);
 	return rc;
+}
+
+/* One question. While the replica works on the first we do our own sums. */
+static int one_round(struct search *f, size_t n_users, const struct sync_walk *how,
+		     struct pool *pool, struct us_err *err)
+{
+	size_t open = f->open.n - f->open.done, n = open < MOST_RANGES ? open : MOST_RANGES;
+	struct wire_names theirs = {NULL, 0};
+	struct us_err why = US_ERR_INIT;
+	int rc = ask(f, n, pool, err), summed = 0;
+
+	if (rc < 0)
+		return rc;
+	if (!f->open.done)
+		summed = sum_all(f, n_users, how, &why);
+	rc = hear(f, n, pool, &theirs, err);
+	if (rc < 0)
+		return rc;
+	if (summed < 0) {
+		if (err)
+			*err = why;
+		return summed;
+	}
+	judge(f, n, &theirs);
+	return 0;
 }
 
 int sync_differing(struct sync *s, const struct span *users, size_t n, const struct sync_walk *how,
@@ -144,13 +172,12 @@ int sync_differing(struct sync *s, const struct span *users, size_t n, const str
 {
 	struct search f = {.s = s, .users = users, .differs = differs};
 	struct pool *pool = pool_new();
-	int rc;
+	int rc = 0;
 
 	f.sums = us_calloc(n + 1, sizeof(f.sums[0]));
-	rc = sum_all(&f, n, how, err);
 	divide(&f.open, 0, n);
 	while (rc == 0 && f.open.done < f.open.n) {
-		rc = ask(&f, pool, err);
+		rc = one_round(&f, n, how, pool, err);
 		pool_clear(pool);
 	}
 	free(f.sums);

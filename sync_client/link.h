@@ -63,6 +63,11 @@ struct link_reader {
 int link_call(struct link *link, const struct wire_command *command,
 	      const struct link_reader *reader, struct us_err *err);
 
+/* The same in two halves: the replica works on it while we do something else. After the first the second must follow, whatever else
+ * may have failed, before anything more is said. */
+int link_ask(struct link *link, const struct wire_command *command, struct us_err *err);
+int link_answer(struct link *link, const struct link_reader *reader, struct us_err *err);
+
 /* The same for the two that stream. begin gives the writer; after each large piece link_push(); for a file's octets
  * link_send_file() right after dlist_put_file(); then end, which reads the answer. */
 struct dlist_writer *link_begin(struct link *link, enum wire_kind kind, bool local);

@@ -190,8 +190,7 @@ void link_push(struct link *link)
 	buf_clear(&link->out);
 }
 
-int link_call(struct link *link, const struct wire_command *command,
-	      const struct link_reader *reader, struct us_err *err)
+static void put_command(struct link *link, const struct wire_command *command)
 {
 	struct span prefix = link_sync_prefix(link);
 
@@ -199,6 +198,27 @@ int link_call(struct link *link, const struct wire_command *command,
 	link->writer = dlist_writer(&link->out, /* a client writes {n+} */ true);
 	wire_put_command(&link->writer, prefix, command);
 	link_push(link);
+}
+
+int link_call(struct link *link, const struct wire_command *command,
+	      const struct link_reader *reader, struct us_err *err)
+{
+	put_command(link, command);
+	return read_answer(link, reader, err);
+}
+
+int link_ask(struct link *link, const struct wire_command *command, struct us_err *err)
+{
+	struct us_err why = US_ERR_INIT;
+	int rc;
+
+	put_command(link, command);
+	rc = stream_flush(link->stream, &why);
+	return rc < 0 ? link_result(link, note_break(link, rc, &why), err) : 0;
+}
+
+int link_answer(struct link *link, const struct link_reader *reader, struct us_err *err)
+{
 	return read_answer(link, reader, err);
 }
 
