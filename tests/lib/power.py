@@ -14,6 +14,7 @@ import fcntl
 import mmap
 import os
 import random
+import stat
 import struct
 import subprocess
 import tempfile
@@ -23,6 +24,7 @@ from lib import places
 from lib.places import Missing
 
 EXT4_IOC_SHUTDOWN, NOLOGFLUSH = 0x8004587D, 2
+LOOP_CTL_GET_FREE = 0x4C82
 CLONE_NEWNS = 0x00020000
 
 
@@ -66,6 +68,21 @@ def own_mounts(root):
     _run("mount", "--make-private", root)
 
 
+def _node(path, kind, major, minor):
+    if not path.exists():
+        os.mknod(path, kind | 0o600, os.makedev(major, minor))
+
+
+def loop_device(image):
+    """The image as a block device. In a root whose /dev is not the system's own, its nodes are made first."""
+    control = Path("/dev/loop-control")
+    _node(control, stat.S_IFCHR, 10, 237)
+    with open(control, "rb") as file:
+        number = fcntl.ioctl(file, LOOP_CTL_GET_FREE)
+    _node(Path(f"/dev/loop{number}"), stat.S_IFBLK, 7, number)
+    return _run("losetup", "-f", "--show", image)
+
+
 class Disk:
     def __init__(self, image, mountpoint, mib=256):
         self.image, self.mountpoint = Path(image), Path(mountpoint)
@@ -74,7 +91,7 @@ class Disk:
         with open(self.image, "wb") as file:
             file.truncate(mib << 20)
         _run("mkfs.ext4", "-q", "-F", self.image)
-        self.device = _run("losetup", "-f", "--show", self.image)
+        self.device = loop_device(self.image)
         self.mountpoint.mkdir()
         self._mount()
 
