@@ -354,6 +354,7 @@ def test_a_process_waits_for_the_next_client(m, port):
     for _ in range(2):
         wait_until(lambda: len(spares()) == 1, 5, "one that waits")
         [spare] = spares()
+        wait_until(lambda: places.processes_of(m.root)[spare].endswith("waits for a client"), 5, "it has closed what is not its own")
         assert not {3, 4} & {int(fd) for fd in os.listdir(f"/proc/{spare}/fd")}
         served.append(m.client(port))
         assert served[-1].pid == spare
