@@ -97,3 +97,53 @@ size_t dots_feed(struct dots *d, struct span in, struct buf *out)
 	d->size += out->len - before;
 	return taken;
 }
+
+/* ---- the other way -------------------------------------------------------------------------------- */
+
+static void stuff_byte(enum dots_source *state, char byte, struct buf *out)
+{
+	bool at_start = *state == DOTS_SOURCE_START || *state == DOTS_SOURCE_START_CR;
+
+	if (byte == '\n') {
+		buf_add(out, "\r\n", 2);
+		*state = DOTS_SOURCE_START;
+	} else if (byte == '\r') {
+		*state = at_start ? DOTS_SOURCE_START_CR : DOTS_SOURCE_TEXT_CR;
+	} else {
+		if (at_start && byte == '.')
+			buf_add_char(out, '.');
+		buf_add_char(out, byte);
+		*state = DOTS_SOURCE_TEXT;
+	}
+}
+
+/* Within a line: what goes through as it is, in one piece. */
+static size_t stuff_run(struct span text, struct buf *out)
+{
+	const char *lf = memchr(text.ptr, '\n', text.len);
+	size_t len = lf ? (size_t)(lf - text.ptr) : text.len;
+	const char *cr = memchr(text.ptr, '\r', len);
+
+	if (cr)
+		len = (size_t)(cr - text.ptr);
+	buf_add(out, text.ptr, len);
+	return len;
+}
+
+void dots_stuff(enum dots_source *state, struct span text, struct buf *out)
+{
+	while (text.len) {
+		size_t n = *state == DOTS_SOURCE_TEXT ? stuff_run(text, out) : 0;
+		if (n < text.len)
+			stuff_byte(state, text.ptr[n++], out);
+		text = span_from(text, n);
+	}
+}
+
+void dots_stuff_end(enum dots_source *state, struct buf *out)
+{
+	if (*state == DOTS_SOURCE_TEXT || *state == DOTS_SOURCE_TEXT_CR)
+		buf_add(out, "\r\n", 2);
+	buf_add(out, ".\r\n", 3);
+	*state = DOTS_SOURCE_START;
+}

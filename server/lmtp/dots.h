@@ -46,4 +46,19 @@ struct dots {
  * ended by CRLF, is appended to *out: never more than twice what was taken and two bytes. Returns how many were taken. */
 size_t dots_feed(struct dots *d, struct span in, struct buf *out);
 
+/* The other way: a text as a client puts it on the wire. Its lines may end in LF or CRLF; a bare CR goes, as in what is
+ * stored; dots at the start of lines get their second one. Fed in any pieces. */
+enum dots_source {
+	DOTS_SOURCE_START, /* of a line */
+	DOTS_SOURCE_TEXT,
+	DOTS_SOURCE_START_CR, /* a CR was seen there: half a line end, or a bare one */
+	DOTS_SOURCE_TEXT_CR,
+};
+
+/* Append the text as it goes onto the wire, but for a CR at its very end, which waits for what follows: never more than twice its
+ * bytes and one. *state begins as DOTS_SOURCE_START. */
+void dots_stuff(enum dots_source *state, struct span text, struct buf *out);
+/* Append what ends the message: an end for its last line, if it has none, and the dot. */
+void dots_stuff_end(enum dots_source *state, struct buf *out);
+
 #endif

@@ -1,13 +1,15 @@
 /* fuzz_lmtp.c - any bytes as an LMTP connection: commands line by line until a DATA, then a message.
  *
  * A message that comes in pieces becomes what it becomes in one, its framing does not depend on what is in it,
- * and what is stored has only whole line ends and none of the fields that must not be there.
+ * and what is stored has only whole line ends and none of the fields that must not be there. Put onto the wire again, it comes
+ * back as it is. Each line is also read as an answer to us.
  */
 #include <stdint.h>
 #include <string.h>
 
 #include "server/base/err.h"
 #include "server/base/pool.h"
+#include "server/lmtp/answer.h"
 #include "server/lmtp/command.h"
 #include "server/lmtp/dots.h"
 #include "server/lmtp/header_edit.h"
@@ -38,6 +40,19 @@ static void check_command(const struct lmtp_command *c, struct pool *pool)
 	}
 }
 
+static void check_answer(struct span line)
+{
+	struct lmtp_answer a;
+	struct buf reason = BUF_INIT;
+
+	if (lmtp_answer_parse(line, &a, NULL) < 0)
+		return;
+	us_assert(a.code >= 200 && a.code < 600);
+	lmtp_answer_reason(&a, &reason);
+	us_assert(reason.len && reason.len <= line.len + 22);
+	buf_free(&reason);
+}
+
 /* Read commands; what follows the first DATA, or nothing. */
 static struct span commands(struct span in, struct pool *pool)
 {
@@ -46,6 +61,7 @@ static struct span commands(struct span in, struct pool *pool)
 	while (span_split(&in, '\n', &line)) {
 		struct lmtp_command c;
 		bool x = line.len % 2;
+		check_answer(line);
 		if (lmtp_command_parse(line, x, pool, &c) != LMTP_NO_REPLY)
 			continue;
 		us_assert(c.verb < LMTP_VERBS);
@@ -118,6 +134,26 @@ static void check_text(struct span text)
 	}
 }
 
+/* What was stored, as deliver would send it: in pieces, and back. */
+static void check_stuffing(struct span text, size_t piece)
+{
+	enum dots_source state = DOTS_SOURCE_START;
+	struct buf wire = BUF_INIT, back = BUF_INIT;
+	struct dots d = DOTS_INIT;
+
+	for (struct span rest = text; rest.len;) {
+		struct span next = span_make(rest.ptr, rest.len < piece ? rest.len : piece);
+		dots_stuff(&state, next, &wire);
+		rest = span_from(rest, next.len);
+	}
+	dots_stuff_end(&state, &wire);
+	us_assert(dots_feed(&d, buf_span(&wire), &back) == wire.len && d.done);
+	us_assert(back.len >= text.len && back.len <= text.len + 2);
+	us_assert(memcmp(back.data ? back.data : "", text.ptr ? text.ptr : "", text.len) == 0);
+	buf_free(&wire);
+	buf_free(&back);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct pool *pool = pool_new();
@@ -128,6 +164,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	take(&pieces, in, 1 + size % 7, size % 2);
 	check_framing(in, &whole);
 	check_text(buf_span(&whole.text));
+	check_stuffing(buf_span(&whole.text), 1 + size % 5);
 	us_assert(whole.taken == pieces.taken);
 	us_assert(whole.dots.has_nul == pieces.dots.has_nul);
 	us_assert(whole.header.fault == pieces.header.fault);
