@@ -14,6 +14,7 @@
 #include "server/store/mailbox.h"
 
 struct meta_batch;
+struct store;
 
 /* Longer ones are never marked. */
 #define DUPLICATE_ID_MAX 1000
@@ -25,5 +26,22 @@ int duplicate_foresee(struct mailbox *m, struct span id, struct span date, struc
 /* Add to the metadata half of the commit that appends it: with uid it went into m. */
 void duplicate_mark(struct meta_batch *batch, const struct mailbox *m, struct span id,
 		    struct span date, uint32_t uid);
+
+/* ---- all of them ----------------------------------------------------------------------------------- */
+
+struct duplicate_entry {
+	struct span id, uniqueid, date; /* good until fn returns */
+	int64_t time;                   /* when it was delivered */
+	uint32_t uid;
+};
+/* 0 go on, else the list ends with that. */
+typedef int duplicate_fn(void *ctx, const struct duplicate_entry *entry, struct us_err *err);
+
+/* Each mark in the order of keys: of ids, then of mailboxes. */
+int duplicate_list(struct store *store, duplicate_fn *fn, void *ctx, struct us_err *err);
+
+/* Forget the marks of what was delivered before that time. *pruned: how many there were, also if not all could be
+ * reached. A mark that is renewed in the very moment may go too: then one copy more is let in. */
+int duplicate_prune(struct store *store, int64_t before, uint64_t *pruned, struct us_err *err);
 
 #endif

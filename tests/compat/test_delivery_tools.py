@@ -114,3 +114,35 @@ def test_deliver_stores_the_same(pair):
         c.ok("SELECT", "INBOX")
         bodies = [bytes(r.values[0][1]) for r in c.ok("FETCH", "1:*", b"(BODY.PEEK[])").untagged if r.name == "FETCH"]
     assert stored(ours.stored("user.bob")) == stored(bodies)
+
+
+# ---- ctl_deliver ---------------------------------------------------------------------------------------
+
+def test_statuses_of_ctl_deliver(pair):
+    ours, theirs = pair()
+    run_theirs(theirs, "deliver", "bob", text=MESSAGE.format(1))    # else there is no database
+    for args in ((), ("-x",), ("-E",), ("-E", "3", "-d"), ("-f", "x"), ("-d", "-f", "/nosuch/x"), ("-d", "word")):
+        mine, other = run_ours(ours, "ctl_deliver", *args), run_theirs(theirs, "ctl_deliver", *args)
+        assert mine[0] == other[0], (args, mine, other)
+
+
+def test_ctl_deliver_prints_the_same(pair):
+    ours, theirs = pair()
+    for number in range(3):
+        for users in (("bob", "dot.ted"), ("bob",)):
+            run_ours(ours, "deliver", *users, text=MESSAGE.format(number))
+            run_theirs(theirs, "deliver", *users, text=MESSAGE.format(number))
+    dumps = [run_ours(ours, "ctl_deliver", "-d"), run_theirs(theirs, "ctl_deliver", "-d")]
+    assert [d[0] for d in dumps] == [0, 0]
+    shapes = []
+    for _, out, _ in dumps:
+        uniqueids, lines = {}, []
+        for line in out.splitlines():
+            words = line.split("\t")
+            if line.startswith("id: "):    # ids and times are each server's own; ours are UUIDs
+                words[1] = "to: " + str(uniqueids.setdefault(words[1], None))
+                words[2] = words[2][:4]
+            lines.append("\t".join(words) if not line.startswith("it is NOW") else line[:11])
+        shapes.append(lines)
+    assert shapes[0] == shapes[1]
+    assert len(shapes[0]) == 2 + 6

@@ -543,6 +543,78 @@ static void some_are_never_marked(void **state)
 	assert_int_equal(known(rig, "user.bob", id + 1, "d"), 1);
 }
 
+/* A mark as if it had been made so many seconds ago. */
+static void mark_of_age(struct rig *rig, const char *id, const char *uniqueid, int64_t age_s)
+{
+	struct duplicate_row row = {.uid = 7, .time = store_now() - age_s};
+	struct buf key = BUF_INIT, payload = BUF_INIT;
+	struct meta_batch batch;
+	struct us_err err;
+
+	meta_batch_init(&batch);
+	duplicate_key(span_of(id), span_of(uniqueid), SPAN_LIT("d"), &key);
+	duplicate_row_encode(&row, &payload);
+	meta_batch_put(&batch, META_DUPLICATES, buf_span(&key), buf_span(&payload));
+	assert_ok(meta_commit(store_meta(rig->store), &batch, META_DURABLE, &err), &err);
+	meta_batch_fini(&batch);
+	buf_free(&key);
+	buf_free(&payload);
+}
+
+static int list_mark(void *ctx, const struct duplicate_entry *entry, struct us_err *err UNUSED)
+{
+	buf_printf(ctx, "%.*s/%.*s/%.*s/%u ", SPAN_ARG(entry->id), SPAN_ARG(entry->uniqueid),
+		   SPAN_ARG(entry->date), entry->uid);
+	return 0;
+}
+
+static void assert_marks(struct rig *rig, const char *expected)
+{
+	struct buf found = BUF_INIT;
+	struct us_err err;
+
+	assert_ok(duplicate_list(rig->store, list_mark, &found, &err), &err);
+	assert_span(buf_span(&found), expected);
+	buf_free(&found);
+}
+
+static void old_marks_are_pruned(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t n;
+	struct us_err err;
+
+	assert_marks(rig, "");
+	mark_of_age(rig, "<b>", "2", 90000);
+	mark_of_age(rig, "<b>", "1", 80000);
+	mark_of_age(rig, "<a>", "1", 10);
+	mark_of_age(rig, "<c>", "1", 200000);
+	assert_marks(rig, "<a>/1/d/7 <b>/1/d/7 <b>/2/d/7 <c>/1/d/7 ");
+	assert_ok(duplicate_prune(rig->store, store_now() - 86400, &n, &err), &err);
+	assert_int_equal(n, 2);
+	assert_marks(rig, "<a>/1/d/7 <b>/1/d/7 ");
+	assert_ok(duplicate_prune(rig->store, store_now() - 86400, &n, &err), &err);
+	assert_int_equal(n, 0);
+	assert_ok(duplicate_prune(rig->store, INT64_MAX, &n, &err), &err);
+	assert_int_equal(n, 2);
+	assert_marks(rig, "");
+}
+
+static int list_no_more(void *ctx UNUSED, const struct duplicate_entry *entry UNUSED,
+			struct us_err *err)
+{
+	return us_fail(err, US_ECLOSED, "enough");
+}
+
+static void a_list_of_marks_ends_when_told(void **state)
+{
+	struct rig *rig = *state;
+	struct us_err err;
+
+	mark_of_age(rig, "<a>", "1", 1);
+	assert_int_equal(duplicate_list(rig->store, list_no_more, NULL, &err), US_ECLOSED);
+}
+
 /* ---- what else a delivery needs --------------------------------------------------------------------- */
 
 static void copied_to_another_partition(void **state)
@@ -604,6 +676,9 @@ int main(void)
 		T(marks_that_died_with_metad_come_back),
 		T(a_rename_keeps_the_serial),
 		T(some_are_never_marked),
+		T(old_marks_are_pruned),
+		T(a_list_of_marks_ends_when_told),
+		T(a_list_of_marks_ends_when_told),
 		T(copied_to_another_partition),
 		cmocka_unit_test(over_is_more_than_the_limit),
 	};
