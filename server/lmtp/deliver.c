@@ -81,6 +81,7 @@ static void log_failure(const struct target *t)
 /* Which of them each recipient means: places[i] is an index, or negative with what went wrong. */
 static void place_recipients(struct delivery *d, int *places)
 {
+	const struct router router = lmtp_router(d->s);
 	struct envelope *e = &d->s->envelope;
 	struct buf name = BUF_INIT;
 
@@ -90,7 +91,7 @@ static void place_recipients(struct delivery *d, int *places)
 		int rc;
 
 		buf_clear(&name);
-		rc = route_place(d->s, &e->recipients[i].name, &name, &err);
+		rc = route_place(&router, &e->recipients[i].name, &name, &err);
 		places[i] = rc;
 		if (rc < 0) {
 			log_event(LOG_ERR, "lmtp.lookup.failed", LF_ERR(&err));

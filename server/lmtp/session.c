@@ -75,6 +75,11 @@ void lmtp_reply(struct lmtp_session *s, enum lmtp_reply reply)
 	reply_with(s, reply, limit);
 }
 
+struct router lmtp_router(struct lmtp_session *s)
+{
+	return (struct router){s->host, s->options, &s->envelope, false};
+}
+
 static void new_id(struct lmtp_session *s)
 {
 	session_id_new(s->host, s->id);
@@ -131,12 +136,13 @@ static int cmd_mail(struct lmtp_session *s, const struct lmtp_command *c, struct
 
 static int cmd_rcpt(struct lmtp_session *s, const struct lmtp_command *c, struct us_err *err UNUSED)
 {
+	const struct router router = lmtp_router(s);
 	struct pool *pool = pool_new();
 	struct recipient_name name;
 	enum lmtp_reply reply = LMTP_TOO_MANY;
 
 	if (s->envelope.n_recipients < s->options->most_recipients)
-		reply = route_check(s, &c->address, c->ignore_quota, pool, &name);
+		reply = route_check(&router, &c->address, c->ignore_quota, pool, &name);
 	if (reply == LMTP_RECIPIENT)
 		envelope_add(&s->envelope, &name, c->ignore_quota);
 	lmtp_reply(s, reply);

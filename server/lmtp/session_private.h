@@ -7,6 +7,7 @@
 #include "server/lmtp/command.h"
 #include "server/lmtp/envelope.h"
 #include "server/lmtp/reply.h"
+#include "server/lmtp/route.h"
 #include "server/lmtp/session.h"
 
 struct lmtp_stages; /* intake.h */
@@ -29,6 +30,8 @@ struct lmtp_session {
 };
 
 void lmtp_reply(struct lmtp_session *s, enum lmtp_reply reply);
+/* For the transaction at hand. */
+struct router lmtp_router(struct lmtp_session *s);
 
 /* Commands of other files. Negative only if the connection cannot go on. */
 int lmtp_cmd_auth(struct lmtp_session *s, const struct lmtp_command *c, struct us_err *err);

@@ -256,9 +256,12 @@ int autocreate_at_login(const struct host *host, const struct identity *who, str
 	return make_user(host, who->user, err);
 }
 
+bool autocreate_would_on_post(const struct host *host, const char *user)
+{
+	return conf_bool(host->conf, CONF_autocreate_post) && gets_one(host, user);
+}
+
 int autocreate_on_post(const struct host *host, const char *user, struct us_err *err)
 {
-	if (!conf_bool(host->conf, CONF_autocreate_post) || !gets_one(host, user))
-		return 0;
-	return make_user(host, user, err);
+	return autocreate_would_on_post(host, user) ? make_user(host, user, err) : 0;
 }

@@ -16,5 +16,7 @@
 int autocreate_at_login(const struct host *host, const struct identity *who, struct us_err *err);
 /* The same for a message to `user` (canonical); only where autocreate_post says so. */
 int autocreate_on_post(const struct host *host, const char *user, struct us_err *err);
+/* Would a message to a user who has no INBOX make one? */
+bool autocreate_would_on_post(const struct host *host, const char *user);
 
 #endif

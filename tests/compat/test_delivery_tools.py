@@ -1,5 +1,6 @@
 """What stands between an MTA and the mail store, and Debian's programs of the same names, over the same data. Each difference is
 listed with its reason."""
+import socket
 import subprocess
 
 import pytest
@@ -146,3 +147,101 @@ def test_ctl_deliver_prints_the_same(pair):
         shapes.append(lines)
     assert shapes[0] == shapes[1]
     assert len(shapes[0]) == 2 + 6
+
+
+# ---- smmapd ---------------------------------------------------------------------------------------------
+
+def ask(path, *requests, wait=1.0):
+    """What comes back within that time, or until enough has, or the end."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        client.settimeout(wait)
+        client.sendall(b"".join(requests))
+        out = b""
+        try:
+            while len(out) < 2000:
+                data = client.recv(4096)
+                if not data:
+                    break
+                out += data
+        except TimeoutError:
+            pass
+        return out
+
+
+def packed(key):
+    request = b"cyrus " + key.encode()
+    return b"%d:%s," % (len(request), request)
+
+
+def differing(ours, theirs, keys):
+    """{key: (our answer, theirs)} where they differ; one by one, so that one answer cannot be mistaken for another's."""
+    out = {}
+    for key in keys:
+        mine, other = ask(ours.root / "smmap", packed(key), wait=0.4), ask(theirs.root / "smmap", packed(key), wait=0.4)
+        assert mine and other, key
+        if mine != other:
+            out[key] = mine, other
+    return out
+
+
+SMMAP = [("smmap", "smmapd")]
+NOTFOUND = b"31:NOTFOUND Mailbox does not exist,"
+
+
+def fill_full(ours, theirs):
+    for run, server in ((run_ours, ours), (run_theirs, theirs)):
+        run(server, "deliver", "-q", "full", text=MESSAGE.format("full"))
+
+
+KEYS = ["bob", "bob@x.y", "BOB", "Bob", "bob+Sent", "bob+open", "bob+open@x.y", "nosuch", "nosuch@x", "full", "full@x", "dot.ted", "bob@",
+        "post+shared/pub", "post+shared", "post+nosuch", "post+noseepub", "post", "bob+", "", "bob smith", "<bob>", "a" * 300, "@x",
+        "user/bob", "user.bob", "ad min"]
+
+
+def test_smmapd_says_the_same(pair):
+    ours, theirs = pair(SMMAP)
+    fill_full(ours, theirs)
+    assert differing(ours, theirs, KEYS) == {}
+    # To lmtpd, theirs too, the folder is a wish: the INBOX gets the message if the folder cannot. Ours says so, theirs that
+    # there is no such mailbox.
+    assert differing(ours, theirs, ["bob+nosuch", "bob+sent", "bob+Sent/x"]) == {
+        key: (b"%d:OK %s," % (len(key) + 3, key.encode()), NOTFOUND) for key in ("bob+nosuch", "bob+sent", "bob+Sent/x")}
+
+
+def test_smmapd_without_a_post_user(pair):
+    ours, theirs = pair(SMMAP, postuser=None, lmtp_over_quota_perm_failure=True)
+    fill_full(ours, theirs)
+    assert differing(ours, theirs, ["full", "+shared/pub", "+shared", "+nosuch", "+", "bob"]) == {}
+
+
+def test_smmapd_and_virtual_domains(pair):
+    ours, theirs = pair(SMMAP, virtdomains="userid", defaultdomain="def.test", admins="admin")
+    with theirs.admin() as c:
+        c.ok("CREATE", "user/vic@dom.test")
+        c.ok("CREATE", "user/vic/sub@dom.test")
+    ours.do("create dom.test!user.vic vic@dom.test lrswipkxtecda", "create dom.test!user.vic.sub vic@dom.test lrswipkxtecda")
+    assert differing(ours, theirs, ["vic@dom.test", "vic+sub@dom.test", "vic", "bob@def.test", "bob@DEF.test", "bob", "bob@other.test",
+                                    "VIC@DOM.TEST", "post+shared/pub@def.test", "post+shared@dom.test"]) == {}
+
+
+def test_smmapd_and_what_lmtpd_would_do(pair):
+    """Keys that make lmtpd take mail for whom there is no mailbox: their smmapd does not know them, and has such mail refused."""
+    ours, theirs = pair(SMMAP, lmtp_catchall_mailbox="bob", lmtp_fuzzy_mailbox_match=True)
+    different = differing(ours, theirs, ["nosuch", "post+shared/pub/x", "bob", "full"])
+    assert different == {"nosuch": (b"9:OK nosuch,", NOTFOUND), "post+shared/pub/x": (b"20:OK post+shared/pub/x,", NOTFOUND)}
+
+
+def test_smmapd_and_requests_that_are_none(pair):
+    ours, theirs = pair(SMMAP)
+    bob = packed("bob")
+    for data in (bob + bob, b"3:bob," + bob, b"0:," + bob, b"6:cyrus ," + bob, b"009:cyrus bob," + bob, b"10:other  bob," + bob):
+        assert ask(ours.root / "smmap", data) == ask(theirs.root / "smmap", data), data
+    # From here on nobody can say where the next request begins. Both say why; then ours ends the connection, while theirs looks for one
+    # in what remains, and where there is no digit it says so without end.
+    for data in (b"9:cyrus bobx", b"abc,", b":,"):
+        mine, other = ask(ours.root / "smmap", data), ask(theirs.root / "smmap", data)
+        assert other.startswith(mine) and mine.startswith((b"38:PERM Bad protocol (missing terminator),",
+                                                           b"34:PERM Bad protocol (missing length),")), data
+    # Theirs dies of that (and is started again), without a word.
+    assert ask(ours.root / "smmap", b"99999999999:x") == b"39:PERM Bad protocol (request is too long),"
