@@ -42,6 +42,8 @@ static int refuse(struct imap_session *s, const struct args_authenticate *a, int
 	login_refused(s, mechanism, "-", err);
 	if (code == US_ENOTSUP)
 		return imap_no(s, "no mechanism available");
+	if (code == US_EPERM)
+		return login_tell_denied(s, "", err);
 	return imap_no(s, "[%s] authentication failure",
 		       code == US_EAUTH || code == US_EPROTO ? "AUTHENTICATIONFAILED"
 							     : us_err_imap(code));

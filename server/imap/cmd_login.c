@@ -56,6 +56,8 @@ int run_login(struct imap_session *s, const void *args, struct us_err *err)
 		snprintf(user, sizeof(user), "%.*s", (int)(a->user.len < 200 ? a->user.len : 200),
 			 a->user.ptr);
 		login_refused(s, "plaintext", user, err);
+		if (rc == US_EPERM)
+			return login_tell_denied(s, "Login failed: ", err);
 		return imap_no(s, "[%s] Login failed: %s",
 			       rc == US_EAUTH ? "AUTHENTICATIONFAILED" : us_err_imap(rc),
 			       rc == US_EAUTH ? "authentication failure" : "generic failure");

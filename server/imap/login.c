@@ -137,6 +137,17 @@ void login_refused(struct imap_session *s, const char *mechanism, const char *us
 	host_login_pause(s->host, s->conn->stop);
 }
 
+int login_tell_denied(struct imap_session *s, const char *before, const struct us_err *err)
+{
+	char text[sizeof(err->text)];
+
+	snprintf(text, sizeof(text), "%s", err->text);
+	for (char *at = text; *at; at++)
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			*at = '?'; /* it must not end the line */
+	return imap_no(s, "[AUTHORIZATIONFAILED] %s%s", before, text);
+}
+
 static void make_inbox(struct imap_session *s)
 {
 	struct us_err err = US_ERR_INIT;
@@ -215,10 +226,18 @@ void login_message_of_the_day(struct imap_session *s)
 	buf_free(&text);
 }
 
+/* He was asked about when he logged in; the file is read again only when it has changed. */
+static bool is_denied_by_now(struct imap_session *s, struct buf *text)
+{
+	return userdeny_changed(s->host->conf, &s->userdeny) &&
+	       host_denies(s->host, s->identity->user, text);
+}
+
 bool login_is_shut(struct imap_session *s)
 {
 	struct buf text = BUF_INIT;
-	bool shut = s->identity && !s->identity->admin && notice_read(s->host, "shutdown", &text);
+	bool shut = s->identity && !s->identity->admin &&
+		    (notice_read(s->host, "shutdown", &text) || is_denied_by_now(s, &text));
 
 	if (shut)
 		alert(s, "BYE", &text);

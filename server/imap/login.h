@@ -22,10 +22,12 @@ int login_accept(struct imap_session *s, const char *text, struct us_err *err);
 /* A login failed: a line for the log (badlogin), and the pause. */
 void login_refused(struct imap_session *s, const char *mechanism, const char *user,
 		   const struct us_err *err);
+/* NO for one who is kept out (US_EPERM), with what the operator has him told. */
+int login_tell_denied(struct imap_session *s, const char *before, const struct us_err *err);
 
 /* The operator's notice, msg/motd or the server annotation /motd, as an ALERT. */
 void login_message_of_the_day(struct imap_session *s);
-/* Is the door closed to this user (msg/shutdown, but not to administrators)? Then true, and BYE is said. */
+/* Is the door closed to this user (msg/shutdown, cyr_deny(8), but not to administrators)? Then true, and BYE is said. */
 bool login_is_shut(struct imap_session *s);
 
 /* ---- how many of one user, or from one host, may be in at a time ------------------------------------ */

@@ -25,6 +25,7 @@
 #include "server/session/identity.h"
 #include "server/session/sasl_server.h"
 #include "server/session/service.h"
+#include "server/session/userdeny.h"
 #include "server/store/mboxname.h"
 
 struct append; /* append.h: a message on its way in */
@@ -69,11 +70,12 @@ struct imap_session {
 
 	const struct identity *identity; /* NULL: not logged in; else `who` */
 	struct identity who;
-	struct mboxname_view names; /* as this user sees them */
-	struct selected *selected;  /* NULL: nothing is */
-	unsigned enabled;           /* enum imap_enabled */
-	struct append *append;      /* append.c's */
-	struct csync *csync;        /* of an administrator who used SYNC*; else NULL */
+	struct userdeny_stamp userdeny; /* of the file as it was last asked about */
+	struct mboxname_view names;     /* as this user sees them */
+	struct selected *selected;      /* NULL: nothing is */
+	unsigned enabled;               /* enum imap_enabled */
+	struct append *append;          /* append.c's */
+	struct csync *csync;            /* of an administrator who used SYNC*; else NULL */
 	struct login_limit *limit;
 	bool tls;
 	bool lost;    /* the connection cannot go on: reading failed, or a layer did */

@@ -11,10 +11,12 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/base/pool.h"
 #include "server/base/tls.h"
 #include "server/session/groups.h"
+#include "server/session/userdeny.h"
 #include "server/store/annotations.h"
 #include "server/store/mailbox.h"
 
@@ -248,6 +250,23 @@ struct stream *host_stream(const struct host *host, const struct service_conn *c
 	return stream_new(conn->fd_in, conn->fd_out, &config);
 }
 
+bool host_denies(const struct host *host, const char *user, struct buf *message)
+{
+	struct us_err err = US_ERR_INIT;
+	int rc = userdeny_check(host->conf, user, host->ident, message, &err);
+
+	if (rc < 0)
+		log_event(LOG_ERR, "session.userdeny.unreadable", LF_ERR(&err));
+	if (rc > 0 && !message->len)
+		buf_add_str(message, USERDENY_MESSAGE);
+	return rc > 0;
+}
+
+static bool is_denied(const void *ctx, const char *user, struct buf *message)
+{
+	return host_denies(ctx, user, message);
+}
+
 struct sasl_srv *host_sasl(const struct host *host, const struct service_conn *conn,
 			   const char *service)
 {
@@ -259,6 +278,8 @@ struct sasl_srv *host_sasl(const struct host *host, const struct service_conn *c
 		.anonymous = conf_bool(host->conf, CONF_allowanonymouslogin),
 		.minimum_layer = (unsigned)conf_int(host->conf, CONF_sasl_minimum_layer),
 		.policy = host->policy,
+		.is_denied = is_denied,
+		.ctx = host,
 	};
 
 	if (conn->local.host[0] && conn->remote.host[0]) {

@@ -70,6 +70,9 @@ struct stream *host_stream(const struct host *host, const struct service_conn *c
 /* Authentication for a connection; service: SASL's name of the protocol. */
 struct sasl_srv *host_sasl(const struct host *host, const struct service_conn *conn,
 			   const char *service);
+/* Is that user, who is no administrator, kept out of this service by cyr_deny(8)? Then true, with what he is to be told appended. If
+ * that cannot be found out it is logged, and he is not. Those who log in through host_sasl() have been asked about. */
+bool host_denies(const struct host *host, const char *user, struct buf *message);
 /* Do the server's side of a TLS handshake; `sasl` learns of the layer. Needs host->tls. */
 int host_start_tls(const struct host *host, struct stream *stream, struct sasl_srv *sasl,
 		   struct us_err *err);

@@ -37,6 +37,8 @@ struct sasl_srv {
 	struct identity identity;
 	char mech[SASL_MECHNAMEMAX + 1];
 	char detail[240];
+	bool is_out;      /* he is who he says, and kept out */
+	char denied[240]; /* then: what he is told */
 };
 
 /* ---- the library ------------------------------------------------------------------------------ */
@@ -90,6 +92,24 @@ static int canon_user(sasl_conn_t *conn UNUSED, void *ctx, const char *in, unsig
 	return SASL_OK;
 }
 
+static bool keep_out(struct sasl_srv *s)
+{
+	const struct identity *who = &s->identity;
+	struct buf message = BUF_INIT;
+	bool denied = !who->admin && s->config.is_denied &&
+		      s->config.is_denied(s->config.ctx, who->user, &message);
+
+	if (denied) {
+		snprintf(s->denied, sizeof(s->denied), "%.*s", (int)message.len,
+			 message.len ? message.data : "");
+		snprintf(s->detail, sizeof(s->detail),
+			 "user '%.100s' is denied access to service '%.80s'", who->user,
+			 s->config.service);
+	}
+	buf_free(&message);
+	return denied;
+}
+
 /* The names are as canon_user() gave them. */
 static int proxy_policy(sasl_conn_t *conn UNUSED, void *ctx, const char *user, unsigned user_len,
 			const char *authname, unsigned authname_len, const char *realm UNUSED,
@@ -106,9 +126,13 @@ static int proxy_policy(sasl_conn_t *conn UNUSED, void *ctx, const char *user, u
 	snprintf(names[1], sizeof(names[1]), "%.*s", (int)user_len, user);
 	s->decided =
 		identity_authorize(&s->config.policy, names[0], names[1], &s->identity, &err) == 0;
-	if (!s->decided)
+	if (!s->decided) {
 		snprintf(s->detail, sizeof(s->detail), "%s", err.text);
-	return s->decided ? SASL_OK : SASL_BADAUTH;
+		return SASL_BADAUTH;
+	}
+	s->is_out = keep_out(s);
+	s->decided = !s->is_out;
+	return s->decided ? SASL_OK : SASL_NOAUTHZ;
 }
 
 /* ---- one connection --------------------------------------------------------------------------- */
@@ -188,7 +212,7 @@ static int new_attempt(struct sasl_srv *s)
 	int rc;
 
 	end_attempt(s);
-	s->known = false;
+	s->known = s->is_out = false;
 	s->detail[0] = '\0';
 	rc = sasl_server_new(c->service, c->servername, NULL, c->local, c->remote, s->callbacks,
 			     c->success_data ? SASL_SUCCESS_DATA : 0, &s->conn);
@@ -218,7 +242,7 @@ static int refuse(struct sasl_srv *s, int result, struct us_err *err)
 		snprintf(s->detail, sizeof(s->detail), "%s",
 			 s->conn ? sasl_errdetail(s->conn) : sasl_errstring(result, NULL, NULL));
 	end_attempt(s);
-	return sasl_options_fail(err, result);
+	return s->is_out ? us_fail(err, US_EPERM, "%s", s->denied) : sasl_options_fail(err, result);
 }
 
 static int settle(struct sasl_srv *s, int result, struct us_err *err)

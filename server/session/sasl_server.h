@@ -41,6 +41,10 @@ struct sasl_srv_config {
 	bool success_data;          /* the protocol can carry data with its OK (ManageSieve) */
 	unsigned minimum_layer;     /* bits of encryption without which there is no login */
 	struct identity_policy policy;
+	/* Whose password was right, and who may act as that user: is the user kept out all the same? Then true, with
+	 * what he is to be told appended to *message. NULL: nobody is. Administrators are not asked about. */
+	bool (*is_denied)(const void *ctx, const char *user, struct buf *message);
+	const void *ctx;
 };
 
 /* One connection's authentication. The config is copied, what it points to is borrowed until _free(). */
@@ -62,7 +66,7 @@ unsigned sasl_srv_mechs(struct sasl_srv *s, const char *before, struct buf *out)
 
 /* Begin an exchange, ending any other. `initial` is SPAN_NULL if the client sent no initial response, else
  * the octets (maybe none). *challenge is cleared and, for MORE and with success_data for 0, filled.
- * Returns  SASL_SRV_MORE, 0, or US_EAUTH (refused), US_ENOTSUP (no such mechanism now), US_EPROTO (malformed),
+ * Returns  SASL_SRV_MORE, 0, or US_EAUTH (refused), US_EPERM (kept out: the text says why), US_ENOTSUP (no such mechanism now), US_EPROTO (malformed),
  *          US_EIO, US_EREMOTE (passwords cannot be checked at the moment).
  * Blocks   while saslauthd or a database is asked. */
 int sasl_srv_begin(struct sasl_srv *s, struct span mech, struct span initial, struct buf *challenge,

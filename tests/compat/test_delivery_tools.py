@@ -245,3 +245,60 @@ def test_smmapd_and_requests_that_are_none(pair):
                                                            b"34:PERM Bad protocol (missing length),")), data
     # Theirs dies of that (and is started again), without a word.
     assert ask(ours.root / "smmap", b"99999999999:x") == b"39:PERM Bad protocol (request is too long),"
+
+
+# ---- cyr_deny -------------------------------------------------------------------------------------------
+
+DENY = [("-l",), ("-a", "bob"), ("bob",), ("-l",), ("-s", "imap,pop3", "-m", "Go away now", "ted"), ("-m", "tab\there", "eve"), ("-l",),
+        ("-a", "ted"), ("-a", "nosuch"), ("-l", "x"), ("a", "b"), ("-a", "a", "b"), ("-a",), ("-l", "-a", "x"), ("-x",),
+        ("-a", "-s", "imap", "bob"), ("-l", "-s", "imap"), ("a" * 45,), ("-s", "", "-m", "", "zed"), ("-m", "two\nlines", "bob"),
+        ("-s", "a\tb", "bob"), ("-m", "a\x01\xc3b", "-s", "imap", "dot.ted"), ("-l",), ()]
+# Nobody can be called so; they take it.
+DENY_NOBODY = [("",), ("bad\tuser",), ("a/b",)]
+
+
+def test_cyr_deny_says_and_writes_the_same(pair):
+    ours, theirs = pair()
+    files = [server.root / "conf/user_deny.db" for server in (ours, theirs)]
+    for args in DENY:
+        mine, other = run_ours(ours, "cyr_deny", *args), run_theirs(theirs, "cyr_deny", *args)
+        assert mine[:2] == other[:2], args
+        if mine[0] == 64:    # getopt's own line has the program's path
+            assert mine[2].splitlines()[-3:] == other[2].splitlines()[-3:], args
+        else:
+            assert mine[2].split(":")[:2] == other[2].split(":")[:2], args
+        assert files[0].exists() == files[1].exists()
+        assert not files[0].exists() or files[0].read_bytes() == files[1].read_bytes(), args
+    for args in DENY_NOBODY:
+        assert run_ours(ours, "cyr_deny", *args)[0] == 1
+        assert run_theirs(theirs, "cyr_deny", *args)[0] == 0
+
+
+def can_log_in(server):
+    with socket.create_connection(("127.0.0.1", server.imap_port)) as c, c.makefile("rwb") as f:
+        f.readline()
+        f.write(b"a LOGIN bob pw\r\n")
+        f.flush()
+        return f.readline().startswith(b"a OK")
+
+
+PATTERNS = ["*", "imap", "imap*", "IMAP", "pop3,imap", "imap?", "i[mn]ap", "i[^m]ap", "i[a-m]ap", "!imap,*", "*,!imap", "!imap", "@imap,*",
+            "*,@imap", "", ",", "!", "pop3,!imap,*", "imap,!imap", "!*,imap", "im*p", "*p", "**", "[imap", "\\imap", "pop3"]
+
+
+def test_cyr_deny_keeps_the_same_out(pair, server):
+    """Their file and ours, read by both servers."""
+    _, theirs = pair()
+    ours = server(services={"lmtp": None, "lmtpunix": None, "csync": None})
+    ours.make_user("bob")
+    different = {}
+    for services in PATTERNS:
+        answers = []
+        for s in (ours, theirs):
+            s.tool("cyr_deny", "-s", services, "bob")
+            answers.append(can_log_in(s))
+        if answers[0] != answers[1]:
+            different[services] = answers
+        mine = (ours.root / "conf/user_deny.db").read_bytes()
+        assert mine == (theirs.root / "conf/user_deny.db").read_bytes()
+    assert different == {}

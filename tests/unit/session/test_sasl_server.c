@@ -91,6 +91,42 @@ static void the_captured_login_succeeds(void **state UNUSED)
 	buf_free(&challenge);
 }
 
+/* Bob is out, and eve without a word; who the admin acts for may be out, too; himself he cannot be. */
+static bool deny_some(const void *ctx, const char *user, struct buf *message)
+{
+	assert_ptr_equal(ctx, &fix);
+	assert_string_not_equal(user, "admin");
+	if (strcmp(user, "bob") == 0)
+		buf_add_str(message, "Go away");
+	return strcmp(user, "bob") == 0 || strcmp(user, "eve") == 0;
+}
+
+static void some_are_kept_out(void **state UNUSED)
+{
+	struct sasl_srv_config config = usual();
+	struct sasl_srv *s;
+	struct us_err err = US_ERR_INIT;
+
+	config.is_denied = deny_some;
+	config.ctx = &fix;
+	s = make(&config);
+	assert_int_equal(plain(s, "", "bob", "bobpw", &err), US_EPERM);
+	assert_string_equal(err.text, "Go away");
+	assert_non_null(
+		strstr(sasl_srv_detail(s), "user 'bob' is denied access to service 'csync'"));
+	assert_null(sasl_srv_identity(s));
+	assert_int_equal(plain(s, "", "bob", "wrong", &err),
+			 US_EAUTH); /* to whom nothing is told */
+	assert_int_equal(sasl_srv_checkpass(s, SPAN_LIT("bob"), SPAN_LIT("bobpw"), &err), US_EPERM);
+	assert_string_equal(err.text, "Go away");
+	assert_int_equal(plain(s, "bob", "admin", "adminpw", &err), US_EPERM);
+	assert_int_equal(plain(s, "eve", "admin", "adminpw", &err), US_EPERM);
+	assert_string_equal(err.text, "");
+	assert_ok(plain(s, "", "admin", "adminpw", &err), &err);
+	assert_ok(plain(s, "alice", "admin", "adminpw", &err), &err);
+	sasl_srv_free(&s);
+}
+
 static void logins_succeed_and_fail_on_one_connection(void **state UNUSED)
 {
 	static const struct {
@@ -489,6 +525,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_captured_login_succeeds),
+		cmocka_unit_test(some_are_kept_out),
 		cmocka_unit_test(logins_succeed_and_fail_on_one_connection),
 		cmocka_unit_test(the_initial_response_may_come_later),
 		cmocka_unit_test(an_exchange_can_be_given_up),
