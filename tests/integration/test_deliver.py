@@ -5,7 +5,6 @@ import socket
 import subprocess
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -276,7 +275,7 @@ def test_memory_does_not_depend_on_the_message(s):
 
     def small():
         resource.setrlimit(resource.RLIMIT_DATA, (12 << 20, 12 << 20))
-    sanitized = "asan" in subprocess.run(["ldd", places.build() / "deliver"], capture_output=True, text=True).stdout
+    sanitized = b"__asan_init" in (places.build() / "deliver").read_bytes()    # it maps far more for itself
     done = deliver(s, "bob", text=text, **({} if sanitized else {"preexec_fn": small}))
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     stored = s.stored("user.bob")[0]

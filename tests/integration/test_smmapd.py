@@ -268,7 +268,8 @@ def test_memory_stays(s):
     for _ in range(10):
         client.send(packed("cyrus " + "y" * 4000) * 500)
         assert {client.reply() for _ in range(500)} == {NOTFOUND}
-    assert rss(pid) - before < 2000
+    sanitized = b"__asan_init" in (s.bin / "smmapd").read_bytes()    # freed memory is kept for a while
+    assert sanitized or rss(pid) - before < 2000
 
 
 def rss(pid):
