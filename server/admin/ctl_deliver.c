@@ -78,12 +78,18 @@ static bool is_ours(const char *file)
 
 /* ---- -E ------------------------------------------------------------------------------------------- */
 
+static int64_t keep_since(void *ctx, struct span uniqueid UNUSED)
+{
+	return *(const int64_t *)ctx;
+}
+
 static int prune(const struct tool *t, uint64_t days, struct us_err *err)
 {
 	/* 0 is everything, also what was delivered within this second. */
-	int64_t before = days ? (int64_t)time(NULL) - (int64_t)days * 86400 : INT64_MAX;
-	uint64_t n;
-	int rc = duplicate_prune(t->host.store, before, &n, err);
+	int64_t since = days ? (int64_t)time(NULL) - (int64_t)days * 86400 : INT64_MAX;
+	struct duplicate_pruning how = {.keep_since = keep_since, .ctx = &since};
+	uint64_t seen, n;
+	int rc = duplicate_prune(t->host.store, &how, &seen, &n, err);
 
 	if (n)
 		log_event(LOG_INFO, "admin.deliver.pruned", LF_NUM("marks", n));

@@ -8,7 +8,6 @@
  * expunged, again by one commit: whatever happens in between, each message is in at least one of the two.
  */
 #include "server/base/mem.h"
-#include "server/imap/copy.h"
 #include "server/imap/expunge.h"
 #include "server/imap/reply.h"
 #include "server/imap/selected.h"
@@ -17,6 +16,7 @@
 #include "server/imap/target.h"
 #include "server/store/acl.h"
 #include "server/store/commit.h"
+#include "server/store/copy.h"
 #include "server/store/quota.h"
 
 struct args_copy {

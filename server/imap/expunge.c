@@ -15,19 +15,6 @@ static bool is_meant(const struct selected *sel, uint32_t flag, const struct uid
 	       (!only || uidset_has(only, r->uid));
 }
 
-int expunge_one(struct mailbox *m, struct commit *c, const struct record *r, int64_t now,
-		struct us_err *err)
-{
-	struct record after = *r;
-
-	after.internal_flags |= RECORD_EXPUNGED;
-	if (store_config(m->store)->expunge_immediate)
-		after.internal_flags |= RECORD_UNLINKED;
-	after.modseq = commit_modseq(c);
-	after.last_updated = now;
-	return commit_put(c, &after, err);
-}
-
 /* Those that have `flag` (0: any). */
 static int expunge_locked(struct selected *sel, uint32_t flag, const struct uidset *only,
 			  struct us_err *err)
@@ -36,7 +23,6 @@ static int expunge_locked(struct selected *sel, uint32_t flag, const struct uids
 	struct commit *c = NULL;
 	struct view_walk walk;
 	const struct record *r;
-	int64_t now = store_now();
 	int n = 0, rc = 0;
 
 	walk = view_walk(&m->view, only ? uidset_next(only, 1) : 1);
@@ -46,7 +32,7 @@ static int expunge_locked(struct selected *sel, uint32_t flag, const struct uids
 		if (!c)
 			rc = commit_begin(m, &c, err);
 		if (rc == 0)
-			rc = expunge_one(m, c, r, now, err);
+			rc = commit_expunge(c, r, err);
 		n++;
 	}
 	if (rc < 0)

@@ -6,9 +6,6 @@
 
 #include "server/base/err.h"
 
-struct commit;
-struct mailbox;
-struct record;
 struct selected;
 struct uidset;
 
@@ -17,8 +14,5 @@ struct uidset;
 int expunge_deleted(struct selected *sel, const struct uidset *only, struct us_err *err);
 /* Expunge all of `uids` that are live, whatever their flags; the mailbox is locked, and stays it (MOVE). */
 int expunge_moved(struct selected *sel, const struct uidset *uids, struct us_err *err);
-/* Add to a commit of `m` that this message is expunged at `now`; with expunge_mode immediate its file goes, too. */
-int expunge_one(struct mailbox *m, struct commit *c, const struct record *r, int64_t now,
-		struct us_err *err);
 
 #endif

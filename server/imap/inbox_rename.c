@@ -1,11 +1,10 @@
 /* inbox_rename.c - see inbox_rename.h. */
 #include "server/imap/inbox_rename.h"
 
-#include "server/imap/copy.h"
-#include "server/imap/expunge.h"
 #include "server/imap/folders.h"
 #include "server/imap/session.h"
 #include "server/store/commit.h"
+#include "server/store/copy.h"
 #include "server/store/mailbox.h"
 
 static int copy_all(struct imap_session *s, struct mailbox *from, struct mailbox *to,
@@ -40,7 +39,6 @@ static int expunge_all(struct mailbox *m, struct us_err *err)
 {
 	uint32_t last = m->view.counters.last_uid;
 	struct commit *c = NULL;
-	int64_t now = store_now();
 	int rc = commit_begin(m, &c, err);
 
 	for (uint32_t uid = 0; rc == 0 && uid < last;) {
@@ -50,7 +48,7 @@ static int expunge_all(struct mailbox *m, struct us_err *err)
 		if (!r)
 			break;
 		uid = r->uid;
-		rc = expunge_one(m, c, r, now, err);
+		rc = commit_expunge(c, r, err);
 	}
 	if (rc < 0 && c)
 		commit_abort(&c);

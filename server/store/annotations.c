@@ -8,6 +8,7 @@
 #include "server/store/commit.h"
 #include "server/store/folder.h"
 #include "server/store/folder_private.h"
+#include "server/store/mboxname.h"
 #include "server/store/meta/meta.h"
 #include "server/store/rows.h"
 
@@ -83,6 +84,34 @@ int annotation_get(struct store *store, const struct storeid *id, struct span en
 	buf_free(&payload);
 	pool_free(&pool);
 	return rc;
+}
+
+/* Of the mailbox itself. */
+static int get_of_name(struct store *store, struct span name, struct span entry, struct buf *value,
+		       struct us_err *err)
+{
+	struct pool *pool = pool_new();
+	struct mailbox_row row;
+	int rc = mailbox_row_get(store, name, pool, &row, NULL, NULL, err);
+
+	if (rc > 0)
+		rc = row.has_storeid
+			     ? annotation_get(store, &row.storeid, entry, SPAN_LIT(""), value, err)
+			     : 0;
+	pool_free(&pool);
+	return rc;
+}
+
+int annotation_inherited(struct store *store, struct span name, struct span entry,
+			 struct buf *value, struct us_err *err)
+{
+	for (; name.len; name = mboxname_parent(name)) {
+		int rc = get_of_name(store, name, entry, value, err);
+
+		if (rc != 0)
+			return rc;
+	}
+	return annotation_get(store, NULL, entry, SPAN_LIT(""), value, err);
 }
 
 static void put_one(struct meta_batch *batch, const struct storeid *id,

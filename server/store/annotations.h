@@ -23,6 +23,11 @@ int annotations_list(struct store *store, const struct storeid *id, struct pool 
 int annotation_get(struct store *store, const struct storeid *id, struct span entry,
 		   struct span userid, struct buf *value, struct us_err *err);
 
+/* The shared value that holds for a mailbox: its own, that of its nearest parent which has one, or the server's. 1 and appended to
+ * *value, or 0. The mailbox need not exist. */
+int annotation_inherited(struct store *store, struct span name, struct span entry,
+			 struct buf *value, struct us_err *err);
+
 /* What a client changes of a mailbox: all of it or nothing. */
 struct annotations_change {
 	const struct state_annotation *set; /* value.ptr NULL: removed; modseq is 0 */

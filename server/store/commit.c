@@ -231,6 +231,18 @@ int commit_put(struct commit *c, const struct record *r, struct us_err *err)
 	return change_record(c, &after, err);
 }
 
+int commit_expunge(struct commit *c, const struct record *r, struct us_err *err)
+{
+	struct record after = *r;
+
+	after.internal_flags |= RECORD_EXPUNGED;
+	if (store_config(c->m->store)->expunge_immediate)
+		after.internal_flags |= RECORD_UNLINKED;
+	after.modseq = commit_modseq(c);
+	after.last_updated = c->now;
+	return commit_put(c, &after, err);
+}
+
 /* ---- messages ---------------------------------------------------------------------------------- */
 
 static bool must_fail(const struct commit *c, const struct guid *guid)

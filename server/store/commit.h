@@ -55,6 +55,9 @@ int commit_append(struct commit *c, const struct record *r, const struct commit_
  * RECORD_UNLINKED its file is removed after the commit. */
 int commit_put(struct commit *c, const struct record *r, struct us_err *err);
 
+/* Expunge a message, the record being the view's or a copy; with expunge_mode immediate its file goes, too. */
+int commit_expunge(struct commit *c, const struct record *r, struct us_err *err);
+
 /* Bit of a keyword, given to it if it has none: US_ELIMIT when all 128 are in use, or for a name above 65,535 bytes. */
 int commit_flag_bit(struct commit *c, struct span name, unsigned *bit, struct us_err *err);
 

@@ -228,9 +228,24 @@ static int settle_meta(struct mailbox *m, struct us_err *err)
 	return rc == 0 ? mailbox_repair(m, err) : rc;
 }
 
+static void names_without(const struct flag_names *names, const uint64_t bits[2],
+			  struct flag_names *out)
+{
+	*out = *names;
+	for (unsigned bit = 0; bit < USER_FLAGS; bit++)
+		if (bits[bit / 64] >> bit % 64 & 1)
+			flag_names_set(out, bit, SPAN_NULL);
+}
+
 int compact(struct mailbox *m, struct us_err *err)
 {
+	return compact_freeing(m, (const uint64_t[2]){0, 0}, err);
+}
+
+int compact_freeing(struct mailbox *m, const uint64_t bits[2], struct us_err *err)
+{
 	struct view *v = &m->view;
+	struct flag_names names;
 	struct walker walker = {v, view_walk(v, 1)};
 	struct history history = {.ops = BUF_INIT};
 	struct generation g = {.storeid = m->row.storeid,
@@ -238,7 +253,7 @@ int compact(struct mailbox *m, struct us_err *err)
 			       .cache_number = v->base.header->cache_generation,
 			       .serial = v->at.serial,
 			       .counters = v->counters,
-			       .names = &v->names,
+			       .names = &names,
 			       .annots = &v->annots,
 			       .n_records = v->counters.records,
 			       .records = {next_record, &walker}};
@@ -254,6 +269,8 @@ int compact(struct mailbox *m, struct us_err *err)
 	if (rc == 0)
 		rc = collect_history(m, &history, err);
 	if (rc == 0) {
+		names_without(&v->names, bits, &names);
+		history_forget(&history, bits);
 		g.uniqueid = m->row.uniqueid; /* the row was read anew */
 		g.history = &history.ops;
 		g.n_history = history.n;

@@ -11,6 +11,8 @@
 
 /* Write a new generation; the mailbox is locked. The view is of the new generation afterwards. */
 int compact(struct mailbox *m, struct us_err *err);
+/* The same, and these bits, which no record has, have no name any more. */
+int compact_freeing(struct mailbox *m, const uint64_t bits[2], struct us_err *err);
 /* Has the journal grown enough? */
 bool compact_is_due(const struct mailbox *m);
 /* The mailbox is locked and has just had a commit of so many ops: compact if that is due, and they are a small part of

@@ -1,6 +1,8 @@
 /* duplicate.c - see duplicate.h. */
 #include "server/store/duplicate.h"
 
+#include <string.h>
+
 #include "server/base/mem.h"
 #include "server/store/meta/meta.h"
 #include "server/store/rows.h"
@@ -99,50 +101,84 @@ int duplicate_list(struct store *store, duplicate_fn *fn, void *ctx, struct us_e
 			  err);
 }
 
-#define PRUNED_AT_ONCE 256
+/* ---- pruning ------------------------------------------------------------------------------------------- */
 
-struct pruning {
+#define PRUNE_AT_ONCE 500
+
+struct prune {
 	struct store *store;
-	int64_t before;
+	const struct duplicate_pruning *how;
 	struct meta_batch batch;
-	uint64_t n;
+	uint64_t waiting; /* marks in the batch */
+	uint64_t seen, gone;
+	struct us_err *err;
 };
 
-/* What comes back after a power cut is pruned the next time. */
-static int prune_batch(struct pruning *p, struct us_err *err)
+/* id NUL uniqueid NUL date */
+static bool uniqueid_of_key(struct span key, struct span *uniqueid)
 {
-	uint32_t n = p->batch.n_items;
-	int rc = n ? meta_commit(store_meta(p->store), &p->batch, META_LAZY, err) : 0;
+	const char *id_end = memchr(key.ptr, '\0', key.len);
+	struct span rest = id_end ? span_from(key, (size_t)(id_end - key.ptr) + 1) : SPAN_NULL;
+	const char *end = rest.len ? memchr(rest.ptr, '\0', rest.len) : NULL;
 
+	if (!end)
+		return false;
+	*uniqueid = span_make(rest.ptr, (size_t)(end - rest.ptr));
+	return true;
+}
+
+/* Old marks for a mailbox that is delivered to meanwhile may be renewed; then these stay for the next time. */
+static int prune_some(struct prune *p)
+{
+	int rc = p->waiting ? meta_commit(store_meta(p->store), &p->batch, META_LAZY, p->err) : 0;
+
+	if (rc == 0)
+		p->gone += p->waiting;
 	meta_batch_fini(&p->batch);
 	meta_batch_init(&p->batch);
-	p->n += rc == 0 ? n : 0;
-	return rc;
+	p->waiting = 0;
+	return rc == US_ECHANGED ? 0 : rc;
 }
 
-static int prune_old(void *ctx, const struct duplicate_entry *entry, struct us_err *err)
+/* What makes no sense suppresses nothing and may go. */
+static bool is_old_mark(const struct prune *p, struct span key, struct span payload)
 {
-	struct pruning *p = ctx;
-	struct buf key = BUF_INIT;
+	struct duplicate_row mark;
+	struct span uniqueid;
 
-	if (entry->time >= p->before)
+	if (!uniqueid_of_key(key, &uniqueid) || duplicate_row_decode(payload, &mark, NULL) < 0)
+		return true;
+	return mark.time < p->how->keep_since(p->how->ctx, uniqueid);
+}
+
+static int look_at_mark(void *ctx, struct span key, struct span payload,
+			const struct meta_stamp *stamp)
+{
+	struct prune *p = ctx;
+
+	if (p->how->stop && *p->how->stop)
+		return 1;
+	p->seen++;
+	if (!is_old_mark(p, key, payload))
 		return 0;
-	duplicate_key(entry->id, entry->uniqueid, entry->date, &key);
-	meta_batch_del(&p->batch, META_DUPLICATES, buf_span(&key));
-	buf_free(&key);
-	return p->batch.n_items < PRUNED_AT_ONCE ? 0 : prune_batch(p, err);
+	meta_batch_expect(&p->batch, META_DUPLICATES, key, stamp->version);
+	meta_batch_del(&p->batch, META_DUPLICATES, key);
+	return ++p->waiting == PRUNE_AT_ONCE ? prune_some(p) : 0;
 }
 
-int duplicate_prune(struct store *store, int64_t before, uint64_t *pruned, struct us_err *err)
+int duplicate_prune(struct store *store, const struct duplicate_pruning *how, uint64_t *seen,
+		    uint64_t *gone, struct us_err *err)
 {
-	struct pruning p = {.store = store, .before = before};
+	struct prune p = {.store = store, .how = how, .err = err};
 	int rc;
 
 	meta_batch_init(&p.batch);
-	rc = duplicate_list(store, prune_old, &p, err);
-	if (rc == 0)
-		rc = prune_batch(&p, err);
+	rc = meta_range(store_meta(store), META_DUPLICATES, SPAN_NULL, SPAN_NULL, 0, look_at_mark,
+			&p, err);
+	if (rc >= 0)
+		rc = prune_some(&p);
 	meta_batch_fini(&p.batch);
-	*pruned = p.n;
+	*seen = p.seen;
+	*gone = p.gone;
 	return rc;
 }

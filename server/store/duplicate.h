@@ -7,6 +7,7 @@
 #ifndef US_STORE_DUPLICATE_H
 #define US_STORE_DUPLICATE_H
 
+#include <signal.h>
 #include <stdint.h>
 
 #include "server/base/err.h"
@@ -40,8 +41,14 @@ typedef int duplicate_fn(void *ctx, const struct duplicate_entry *entry, struct 
 /* Each mark in the order of keys: of ids, then of mailboxes. */
 int duplicate_list(struct store *store, duplicate_fn *fn, void *ctx, struct us_err *err);
 
-/* Forget the marks of what was delivered before that time. *pruned: how many there were, also if not all could be
- * reached. A mark that is renewed in the very moment may go too: then one copy more is let in. */
-int duplicate_prune(struct store *store, int64_t before, uint64_t *pruned, struct us_err *err);
+/* Forget old marks. keep_since: what of a mailbox's marks is young enough to stay, by its uniqueid (seconds; INT64_MIN: all of them). *seen
+ * and *gone (out) count marks. A mark that is renewed meanwhile stays. */
+struct duplicate_pruning {
+	int64_t (*keep_since)(void *ctx, struct span uniqueid);
+	void *ctx;
+	const volatile sig_atomic_t *stop; /* ends it, early and well; may be NULL */
+};
+int duplicate_prune(struct store *store, const struct duplicate_pruning *how, uint64_t *seen,
+		    uint64_t *gone, struct us_err *err);
 
 #endif

@@ -448,27 +448,44 @@ static int commit_delete(struct store *store, struct span name, struct mailbox_r
 	return rc;
 }
 
-/* After the name is gone. What cannot be removed now is swept later. */
-static void remove_bytes(struct partition *p, const struct storeid *id,
-			 enum folder_delete_mode mode)
+/* Where a removed mailbox lies; nothing does if p is NULL. */
+struct trashed {
+	struct partition *p;
+	char path[80]; /* below it */
+};
+
+static void trash_kept(const struct partition *p, const struct us_err *err)
+{
+	log_event(LOG_WARNING, "store.trash.kept", LF_STR("partition", p->name), LF_ERR(err));
+}
+
+/* After the name is gone. What cannot be moved now is found later (folder_collect_lost()). */
+static void move_to_trash(struct partition *p, const struct storeid *id, struct trashed *out)
 {
 	int64_t now = store_now();
-	char hex[STOREID_HEX], path[80];
+	char hex[STOREID_HEX];
 	struct us_err err;
-	int rc = partition_trash_mailbox(p, id, now, &err);
 
-	if (rc == 0 && mode == FOLDER_DELETE_NOW) {
-		storeid_format(id, hex);
-		snprintf(path, sizeof(path), "trash/%s.%llx", hex, (unsigned long long)now);
-		rc = partition_remove_tree(p->dir, path, &err);
+	if (partition_trash_mailbox(p, id, now, &err) < 0) {
+		trash_kept(p, &err);
+		return;
 	}
-	if (rc < 0)
-		log_event(LOG_WARNING, "store.trash.kept", LF_STR("partition", p->name),
-			  LF_ERR(&err));
+	storeid_format(id, hex);
+	snprintf(out->path, sizeof(out->path), "trash/%s.%llx", hex, (unsigned long long)now);
+	out->p = p;
+}
+
+/* What cannot be removed now is swept later. */
+static void empty_trash(const struct trashed *t)
+{
+	struct us_err err;
+
+	if (t->p && partition_remove_tree(t->p->dir, t->path, &err) < 0)
+		trash_kept(t->p, &err);
 }
 
 /* By its row alone: an intermediate entry, or a mailbox that cannot be opened. Nobody works in it, for we hold the namespace. */
-static int delete_entry(struct store *store, struct span name, enum folder_delete_mode mode,
+static int delete_entry(struct store *store, struct span name, struct trashed *t,
 			struct us_err *err)
 {
 	struct pool *pool = pool_new();
@@ -485,19 +502,18 @@ static int delete_entry(struct store *store, struct span name, enum folder_delet
 								     : row.foldermodseq,
 				   err);
 	if (rc == 0 && row.has_storeid && (p = store_partition(store, row.local_partition)))
-		remove_bytes(p, &row.storeid, mode);
+		move_to_trash(p, &row.storeid, t);
 	pool_free(&pool);
 	return rc;
 }
 
-int folder_delete_locked(struct store *store, struct span name, enum folder_delete_mode mode,
-			 struct us_err *err)
+static int delete_name(struct store *store, struct span name, struct trashed *t, struct us_err *err)
 {
 	struct mailbox *m;
 	int rc = mailbox_open(store, name, &m, err);
 
 	if (rc == US_ENOENT || rc == US_ECORRUPT)
-		return delete_entry(store, name, mode, err);
+		return delete_entry(store, name, t, err);
 	if (rc < 0)
 		return rc;
 	rc = mailbox_lock_in_namespace(m, err);
@@ -505,20 +521,35 @@ int folder_delete_locked(struct store *store, struct span name, enum folder_dele
 		rc = commit_delete(store, name, m->row, m->row_version, mailbox_highestmodseq(m),
 				   err);
 	if (rc == 0)
-		remove_bytes(m->partition, &m->row.storeid, mode);
+		move_to_trash(m->partition, &m->row.storeid, t);
 	mailbox_close(&m);
+	return rc;
+}
+
+int folder_delete_locked(struct store *store, struct span name, enum folder_delete_mode mode,
+			 struct us_err *err)
+{
+	struct trashed t = {.p = NULL};
+	int rc = delete_name(store, name, &t, err);
+
+	if (rc == 0 && mode == FOLDER_DELETE_NOW)
+		empty_trash(&t);
 	return rc;
 }
 
 int folder_delete(struct store *store, struct span name, enum folder_delete_mode mode,
 		  struct us_err *err)
 {
+	struct trashed t = {.p = NULL};
 	int lock, rc = store_lock_namespace(store, name, STORE_EXCLUSIVE, &lock, err);
 
 	if (rc < 0)
 		return rc;
-	rc = folder_delete_locked(store, name, mode, err);
+	rc = delete_name(store, name, &t, err);
 	store_unlock_namespace(&lock);
+	if (rc == 0 && mode == FOLDER_DELETE_NOW)
+		empty_trash(
+			&t); /* a hundred thousand files take their time: nobody waits for that */
 	return rc;
 }
 

@@ -75,3 +75,14 @@ void history_note(struct history *h, const struct record *before, const struct j
 	if (flags.last_updated >= h->since)
 		keep_change(h, before, &flags);
 }
+
+void history_forget(struct history *h, const uint64_t bits[2])
+{
+	struct op_flaghist *op = (void *)h->ops.data;
+
+	for (uint32_t n = 0; n < h->n; n++, op++)
+		for (int i = 0; i < 2; i++) {
+			op->user_set[i] &= ~bits[i];
+			op->user_cleared[i] &= ~bits[i];
+		}
+}

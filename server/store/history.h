@@ -22,4 +22,7 @@ void history_fini(struct history *h);
  * is none. */
 void history_note(struct history *h, const struct record *before, const struct journal_op *op);
 
+/* These bits will mean something else: forget what was said of them. */
+void history_forget(struct history *h, const uint64_t bits[2]);
+
 #endif

@@ -117,6 +117,37 @@ void mboxname_deleted(struct span internal, const char *deletedprefix, int64_t t
 		   (uint64_t)time);
 }
 
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool mboxname_deleted_time(struct span internal, const char *deletedprefix, int64_t *time)
+{
+	struct span parent = mboxname_parent(internal), digits;
+	int64_t value = 0;
+
+	if (!mboxname_is_deleted(internal, deletedprefix) ||
+	    !mboxname_is_deleted(parent, deletedprefix))
+		return false; /* DELETED.<time> is nothing's */
+	digits = span_from(internal, parent.len + 1);
+	if (digits.len < 8 || digits.len > 12)
+		return false;
+	for (size_t i = 0; i < digits.len; i++) {
+		int digit = hex_value(digits.ptr[i]);
+
+		if (digit < 0)
+			return false;
+		value = value * 16 + digit;
+	}
+	*time = value;
+	return true;
+}
+
 /* ---- legal names ------------------------------------------------------------------------------ */
 
 int mboxname_check_storable(struct span internal, struct us_err *err)

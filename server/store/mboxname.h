@@ -59,6 +59,8 @@ bool mboxname_is_below(struct span name, struct span ancestor); /* strictly */
 /* Where a delayed delete moves `internal`: [dom!]DELETED.<name>.<TIME in upper-case hex>. */
 void mboxname_deleted(struct span internal, const char *deletedprefix, int64_t time,
 		      struct buf *out);
+/* Back from that: when it was deleted. False: it is no name that a delayed delete gives. */
+bool mboxname_deleted_time(struct span internal, const char *deletedprefix, int64_t *time);
 
 /* What a client may create: US_EINVAL with a reason. Replicated names only need to be storable. */
 int mboxname_check_legal(struct span internal, struct us_err *err);

@@ -351,8 +351,14 @@ static bool is_old_trash(const char *name, int64_t before)
 struct sweep {
 	int dir;
 	int64_t before;
-	unsigned gone;
+	unsigned gone, failed;
 };
+
+static void trash_failed(struct sweep *s, const char *path, const struct us_err *err)
+{
+	s->failed++;
+	log_event(LOG_WARNING, "store.trash.kept", LF_STR("path", path), LF_ERR(err));
+}
 
 static int sweep_one(void *ctx, const struct dirent *entry)
 {
@@ -364,12 +370,11 @@ static int sweep_one(void *ctx, const struct dirent *entry)
 	if (partition_remove_tree(s->dir, entry->d_name, &err) == 0)
 		s->gone++;
 	else
-		log_event(LOG_WARNING, "store.trash.kept", LF_STR("path", entry->d_name),
-			  LF_ERR(&err));
+		trash_failed(s, entry->d_name, &err);
 	return 0;
 }
 
-unsigned partition_sweep_trash(const struct partition *p, int64_t before)
+unsigned partition_sweep_trash(const struct partition *p, int64_t before, unsigned *failed)
 {
 	struct sweep s = {.dir = -1, .before = before};
 	struct us_err err;
@@ -378,7 +383,9 @@ unsigned partition_sweep_trash(const struct partition *p, int64_t before)
 	if (rc == 0)
 		rc = io_each_name(NULL, s.dir, ".", sweep_one, &s, &err);
 	if (rc < 0)
-		log_event(LOG_WARNING, "store.trash.kept", LF_STR("path", p->path), LF_ERR(&err));
+		trash_failed(&s, p->path, &err);
 	io_close(&s.dir);
+	if (failed)
+		*failed = s.failed;
 	return s.gone;
 }

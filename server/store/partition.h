@@ -51,8 +51,8 @@ int partition_make_mailbox(struct partition *p, const struct storeid *id, int *o
 /* Move one to trash/<id>.<time>, durably; gone already is well. */
 int partition_trash_mailbox(struct partition *p, const struct storeid *id, int64_t now,
 			    struct us_err *err);
-/* Remove trash older than `before`; gives how many went. Failures are skipped and logged. */
-unsigned partition_sweep_trash(const struct partition *p, int64_t before);
+/* Remove trash older than `before`; gives how many went. Failures are skipped, logged and, if failed is not NULL, counted. */
+unsigned partition_sweep_trash(const struct partition *p, int64_t before, unsigned *failed);
 /* Remove a directory and all that is in it. Gone already is well. */
 int partition_remove_tree(int dir, const char *name, struct us_err *err);
 

@@ -6,7 +6,9 @@
  *	create NAME [IDENTIFIER RIGHTS]...	a mailbox; internal names everywhere
  *	append NAME FILE [FLAG]...		the file as a message; prints "uid N"
  *	flags NAME UID [FLAG]...		exactly these; \Seen and so on, or keywords
- *	expunge NAME UID			the record stays, expunged
+ *	expunge NAME UID [AGE]			the record stays, expunged AGE seconds ago
+ *	age NAME UID AGE			came so many seconds ago
+ *	mark NAME ID UID AGE			as if ID had been delivered so long ago
  *	unlink NAME LOW HIGH			expunged records leave, with their files
  *	annotate NAME UID ENTRY USER VALUE	of a message; USER "-": shared; VALUE "-": removed
  *	mailboxannotation NAME ENTRY USER VALUE
@@ -45,8 +47,10 @@
 #include "server/store/compact.h"
 #include "server/store/folder.h"
 #include "server/store/message.h"
+#include "server/store/meta/meta.h"
 #include "server/store/partition.h"
 #include "server/store/quota.h"
+#include "server/store/rows.h"
 #include "server/store/userdata.h"
 
 #define MOST_WORDS 140
@@ -197,6 +201,12 @@ static int set_flags(struct commit *c, struct record *r, const struct words *w, 
 	return rc;
 }
 
+/* That many seconds ago. */
+static int64_t ago(const struct words *w, size_t i)
+{
+	return store_now() - (int64_t)number(w, i);
+}
+
 static int put_changed(struct mailbox *m, struct commit *c, const struct words *w, bool expunge,
 		       struct us_err *err)
 {
@@ -208,12 +218,26 @@ static int put_changed(struct mailbox *m, struct commit *c, const struct words *
 		return us_fail(err, US_ENOENT, "no such message");
 	r = *old;
 	r.modseq = commit_modseq(c);
-	r.last_updated = store_now();
+	r.last_updated = expunge ? ago(w, 3) : store_now();
 	if (expunge)
 		r.internal_flags |= RECORD_EXPUNGED;
 	else
 		rc = set_flags(c, &r, w, 3, err);
 	return rc < 0 ? rc : commit_put(c, &r, err);
+}
+
+static int change_age(struct mailbox *m, struct commit *c, const struct words *w,
+		      struct us_err *err)
+{
+	const struct record *old = view_find(&m->view, (uint32_t)number(w, 2));
+	struct record r;
+
+	if (!old)
+		return us_fail(err, US_ENOENT, "no such message");
+	r = *old;
+	r.savedate = ago(w, 3);
+	r.internaldate_ns = r.savedate * 1000000000;
+	return commit_put(c, &r, err);
 }
 
 static int change_flags(struct mailbox *m, struct commit *c, const struct words *w,
@@ -259,6 +283,34 @@ static int do_flags(struct store *store, const struct words *w, struct us_err *e
 static int do_expunge(struct store *store, const struct words *w, struct us_err *err)
 {
 	return change(store, w, change_expunge, err);
+}
+
+static int do_age(struct store *store, const struct words *w, struct us_err *err)
+{
+	return change(store, w, change_age, err);
+}
+
+static int do_mark(struct store *store, const struct words *w, struct us_err *err)
+{
+	struct duplicate_row mark = {.uid = (uint32_t)number(w, 3), .time = ago(w, 4)};
+	struct buf key = BUF_INIT, payload = BUF_INIT;
+	struct mailbox *m = NULL;
+	struct meta_batch batch;
+	int rc = mailbox_open(store, word(w, 1), &m, err);
+
+	if (rc < 0)
+		return rc;
+	mark.storeid = m->row.storeid;
+	duplicate_key(word(w, 2), m->row.uniqueid, SPAN_LIT("today"), &key);
+	duplicate_row_encode(&mark, &payload);
+	meta_batch_init(&batch);
+	meta_batch_put(&batch, META_DUPLICATES, buf_span(&key), buf_span(&payload));
+	rc = meta_commit(store_meta(store), &batch, META_DURABLE, err);
+	meta_batch_fini(&batch);
+	buf_free(&key);
+	buf_free(&payload);
+	mailbox_close(&m);
+	return rc;
 }
 
 static int do_unlink(struct store *store, const struct words *w, struct us_err *err)
@@ -568,6 +620,7 @@ static const struct {
 	int (*run)(struct store *store, const struct words *w, struct us_err *err);
 } commands[] = {
 	{"acl", do_acl},
+	{"age", do_age},
 	{"annotate", do_annotate},
 	{"append", do_append},
 	{"cache", do_cache},
@@ -578,6 +631,7 @@ static const struct {
 	{"expunge", do_expunge},
 	{"flags", do_flags},
 	{"list", do_list},
+	{"mark", do_mark},
 	{"mailboxannotation", do_mailboxannotation},
 	{"quota", do_quota},
 	{"remove", do_remove},

@@ -116,34 +116,56 @@ static size_t header_piece(struct span value)
 	return value.ptr[len] == ' ' ? len : HEADER_PIECE;
 }
 
+typedef void put_fn(struct mime_text *text, struct span utf8, struct buf *out);
+
+static void put_folded(struct mime_text *text, struct span utf8, struct buf *out)
+{
+	mime_fold_put(text->fold, utf8, out);
+}
+
+static void put_plain(struct mime_text *text UNUSED, struct span utf8, struct buf *out)
+{
+	buf_add_span(out, utf8);
+}
+
 /* `piece` ends with a NUL. */
-static void put_decoded(struct mime_text *text, const char *piece, struct buf *out)
+static void put_decoded(struct mime_text *text, const char *piece, put_fn *put, struct buf *out)
 {
 	char *decoded = g_mime_utils_header_decode_text(text->parser, piece);
 
-	mime_fold_put(text->fold, span_of(decoded), out);
+	put(text, span_of(decoded), out);
 	g_free(decoded);
 }
 
-void mime_text_header(struct mime_text *text, struct span value, struct buf *out)
+static void decode(struct mime_text *text, struct span value, put_fn *put, struct buf *out)
 {
 	if (value.len > MIME_TEXT_HEADER_MAX)
 		value.len = MIME_TEXT_HEADER_MAX;
 	clean_value(span_trim(value), &text->clean);
 	value = buf_span(&text->clean);
 	if (!has_encoded_word(value)) {
-		mime_text_fold(text, value, out);
+		put(text, value, out);
 		return;
 	}
 	while (value.len) {
 		size_t len = header_piece(value);
 		char *piece = (char *)value.ptr, kept = piece[len];
 		piece[len] = '\0';
-		put_decoded(text, piece, out);
+		put_decoded(text, piece, put, out);
 		piece[len] = kept;
 		value = span_from(value, len);
 	}
+}
+
+void mime_text_header(struct mime_text *text, struct span value, struct buf *out)
+{
+	decode(text, value, put_folded, out);
 	mime_fold_end(text->fold, out);
+}
+
+void mime_text_decode(struct mime_text *text, struct span value, struct buf *out)
+{
+	decode(text, value, put_plain, out);
 }
 
 /* ---- charsets ---------------------------------------------------------------------------------- */

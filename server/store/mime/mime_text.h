@@ -40,6 +40,9 @@ void mime_text_fold(struct mime_text *text, struct span utf8, struct buf *out);
 /* Append the search form of a field's value, folded lines and RFC 2047 words and all. */
 void mime_text_header(struct mime_text *text, struct span value, struct buf *out);
 
+/* The same as it is to be read by people: decoded, and not folded. */
+void mime_text_decode(struct mime_text *text, struct span value, struct buf *out);
+
 /* Takes a piece of search form; anything but 0 ends the work and is given back. */
 typedef int mime_text_put(void *ctx, struct span piece);
 

@@ -196,7 +196,7 @@ static int tidy(struct store *store, struct us_err *err)
 
 	for (size_t i = 0; rc == 0 && (p = store_partition_at(store, i)); i++) {
 		(void)stage_sweep(p);
-		(void)partition_sweep_trash(p, store_now() + 10);
+		(void)partition_sweep_trash(p, store_now() + 10, NULL);
 		if (count_entries(p, "stage"))
 			printf("! staging is left on %s\n", p->name);
 		rc = folder_collect_lost(store, p, store_now() + 10, &lost, err);

@@ -55,6 +55,29 @@ static void flags_and_records_are_changes(void **state UNUSED)
 	history_fini(&h);
 }
 
+static void what_bits_meant_can_be_forgotten(void **state UNUSED)
+{
+	struct op_flaghist op = {.op = {OP_FLAGHIST, 0, sizeof(op)},
+				 .system_set = FLAG_SEEN,
+				 .user_set = {6, 1},
+				 .user_cleared = {9, 3}};
+	struct history h;
+
+	history_init(&h);
+	op.time = store_now();
+	history_note(&h, NULL, &op.op);
+	history_note(&h, NULL, &op.op);
+	history_forget(&h, (const uint64_t[2]){10, 1});
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(nth(&h, i)->system_set, FLAG_SEEN);
+		assert_int_equal(nth(&h, i)->user_set[0], 4);
+		assert_int_equal(nth(&h, i)->user_set[1], 0);
+		assert_int_equal(nth(&h, i)->user_cleared[0], 1);
+		assert_int_equal(nth(&h, i)->user_cleared[1], 2);
+	}
+	history_fini(&h);
+}
+
 static void the_newest_are_kept(void **state UNUSED)
 {
 	struct op_flaghist op = {.op = {OP_FLAGHIST, 0, sizeof(op)}, .system_set = FLAG_SEEN};
@@ -127,6 +150,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(flags_and_records_are_changes),
+		cmocka_unit_test(what_bits_meant_can_be_forgotten),
 		cmocka_unit_test(the_newest_are_kept),
 		cmocka_unit_test_setup_teardown(changes_of_whole_records_survive_compaction,
 						rig_setup, rig_teardown),

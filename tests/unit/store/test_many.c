@@ -578,11 +578,24 @@ static void assert_marks(struct rig *rig, const char *expected)
 	buf_free(&found);
 }
 
+static int64_t keep_since(void *ctx, struct span uniqueid UNUSED)
+{
+	return *(const int64_t *)ctx;
+}
+
+static uint64_t prune_before(struct rig *rig, int64_t before)
+{
+	struct duplicate_pruning how = {.keep_since = keep_since, .ctx = &before};
+	uint64_t seen, gone;
+	struct us_err err;
+
+	assert_ok(duplicate_prune(rig->store, &how, &seen, &gone, &err), &err);
+	return gone;
+}
+
 static void old_marks_are_pruned(void **state)
 {
 	struct rig *rig = *state;
-	uint64_t n;
-	struct us_err err;
 
 	assert_marks(rig, "");
 	mark_of_age(rig, "<b>", "2", 90000);
@@ -590,13 +603,10 @@ static void old_marks_are_pruned(void **state)
 	mark_of_age(rig, "<a>", "1", 10);
 	mark_of_age(rig, "<c>", "1", 200000);
 	assert_marks(rig, "<a>/1/d/7 <b>/1/d/7 <b>/2/d/7 <c>/1/d/7 ");
-	assert_ok(duplicate_prune(rig->store, store_now() - 86400, &n, &err), &err);
-	assert_int_equal(n, 2);
+	assert_int_equal(prune_before(rig, store_now() - 86400), 2);
 	assert_marks(rig, "<a>/1/d/7 <b>/1/d/7 ");
-	assert_ok(duplicate_prune(rig->store, store_now() - 86400, &n, &err), &err);
-	assert_int_equal(n, 0);
-	assert_ok(duplicate_prune(rig->store, INT64_MAX, &n, &err), &err);
-	assert_int_equal(n, 2);
+	assert_int_equal(prune_before(rig, store_now() - 86400), 0);
+	assert_int_equal(prune_before(rig, INT64_MAX), 2);
 	assert_marks(rig, "");
 }
 

@@ -192,11 +192,36 @@ static void owners_are_found(void **state UNUSED)
 static void deleted_names_carry_the_time(void **state UNUSED)
 {
 	struct buf out = BUF_INIT;
+	int64_t time;
 
 	mboxname_deleted(SPAN_LIT("dom!user.kim.x"), "DELETED", 0x6b04b69a, &out);
 	assert_string_equal(out.data, "dom!DELETED.user.kim.x.6B04B69A");
 	assert_true(mboxname_is_deleted(buf_span(&out), "DELETED"));
+	assert_true(mboxname_deleted_time(buf_span(&out), "DELETED", &time));
+	assert_int_equal(time, 0x6b04b69a);
 	buf_free(&out);
+}
+
+static void other_names_carry_none(void **state UNUSED)
+{
+	static const char *const others[] = {"user.kim.x",
+					     "user.kim.6B04B69A",
+					     "DELETED",
+					     "DELETED.6B04B69A",
+					     "DELETED.user.kim.x",
+					     "DELETED.user.kim.6B04B69",
+					     "DELETED.user.kim.6B04B69G",
+					     "DELETED.user.kim.1234567890123",
+					     "DELETED.user.kim.6B04B69A.y",
+					     "DELETEDx.user.kim.6B04B69A"};
+	int64_t time = 42;
+
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		if (mboxname_deleted_time(span_of(others[i]), "DELETED", &time))
+			fail_msg("%s was deleted at %lld", others[i], (long long)time);
+	assert_int_equal(time, 42);
+	assert_true(mboxname_deleted_time(SPAN_LIT("DELETED.shared.6b04b69a"), "DELETED", &time));
+	assert_int_equal(time, 0x6b04b69a);
 }
 
 static void children_sort_right_behind_their_parent(void **state UNUSED)
@@ -230,6 +255,7 @@ int main(void)
 		cmocka_unit_test(only_what_clients_may_create_is_legal),
 		cmocka_unit_test(owners_are_found),
 		cmocka_unit_test(deleted_names_carry_the_time),
+		cmocka_unit_test(other_names_carry_none),
 		cmocka_unit_test(children_sort_right_behind_their_parent),
 	};
 

@@ -284,10 +284,10 @@ static void the_trash_is_swept_by_age(void **state)
 		assert_ok(partition_trash_mailbox(p, &id, now, &err), &err); /* gone already */
 	}
 	assert_int_equal(mkdirat(p->dir, "trash/not-one-of-ours", 0700), 0);
-	assert_int_equal(partition_sweep_trash(p, now - 150), 1);
-	assert_int_equal(partition_sweep_trash(p, now - 150), 0);
+	assert_int_equal(partition_sweep_trash(p, now - 150, NULL), 1);
+	assert_int_equal(partition_sweep_trash(p, now - 150, NULL), 0);
 	assert_int_equal(count(p, "trash"), 3);
-	assert_int_equal(partition_sweep_trash(p, now + 1), 2);
+	assert_int_equal(partition_sweep_trash(p, now + 1, NULL), 2);
 	assert_int_equal(count(p, "trash"), 1);
 }
 

@@ -9,6 +9,8 @@
 #include "server/store/cache.h"
 #include "server/store/channelmark.h"
 #include "server/store/duplicate.h"
+#include "server/store/expire.h"
+#include "server/store/keywords.h"
 #include "server/store/quota.h"
 #include "server/store/reconstruct.h"
 #include "server/store/rows.h"
@@ -331,6 +333,84 @@ static int run_unlink(struct walk *w, struct us_err *err)
 	return one_step(w, walk_change(w, "user.bob", unlink_expunged, NULL, err));
 }
 
+/* In turns of two of the four that are there: each is a commit of its own. */
+static int run_expire(struct walk *w, struct us_err *err)
+{
+	struct expire_rule rule = {.before = store_now()};
+	struct expire_turn turn = {.most = 2};
+	struct mailbox *m = NULL;
+	int rc = mailbox_open(w->store, BOB, &m, err);
+
+	while (rc >= 0 && turn.done < 4) {
+		rc = expire_messages(m, &rule, &turn, err);
+		if (rc >= 0)
+			walk_acked(w);
+	}
+	mailbox_close(&m);
+	return rc < 0 ? rc : 0;
+}
+
+static int run_purge(struct walk *w, struct us_err *err)
+{
+	struct expire_turn turn = {.most = 100};
+	struct mailbox *m = NULL;
+	int rc = mailbox_open(w->store, BOB, &m, err);
+
+	if (rc == 0)
+		rc = one_step(w, expire_purge(m, store_now() + 10, &turn, err));
+	mailbox_close(&m);
+	return rc;
+}
+
+static int run_restore(struct walk *w, struct us_err *err)
+{
+	struct restore_options options = {.clear_deleted = true, .keyword = SPAN_LIT("Back")};
+	struct restored list[] = {{.uid = 5}};
+	struct mailbox *m = NULL;
+	int rc = mailbox_open(w->store, BOB, &m, err);
+
+	if (rc == 0)
+		rc = restore_messages(m, list, 1, &options, err);
+	if (rc > 0)
+		walk_acked(w);
+	mailbox_close(&m);
+	if (rc == 0) {
+		*err = list[0].err;
+		rc = list[0].rc;
+	}
+	return rc < 0 ? rc : 0;
+}
+
+static int drop_keyword(struct commit *c, struct mailbox *m, const void *arg UNUSED,
+			struct us_err *err)
+{
+	struct record r = *view_find(&m->view, 2);
+
+	r.user_flags[0] = r.user_flags[1] = 0;
+	r.modseq = commit_modseq(c);
+	return commit_put(c, &r, err);
+}
+
+static void leave_keyword(struct walk *w)
+{
+	struct us_err err;
+
+	walk_open(w);
+	assert_ok(walk_change(w, "user.bob", drop_keyword, NULL, &err), &err);
+	store_close(&w->store);
+}
+
+static int run_prune_keywords(struct walk *w, struct us_err *err)
+{
+	struct mailbox *m = NULL;
+	int rc = mailbox_open(w->store, BOB, &m, err);
+
+	if (rc == 0)
+		rc = one_step(w, keywords_prune(m, NULL, NULL, err));
+	mailbox_close(&m);
+	return rc;
+}
+
 static int open_locked(struct walk *w, struct span name, struct mailbox **out, struct us_err *err)
 {
 	int rc = mailbox_open(w->store, name, out, err);
@@ -556,7 +636,7 @@ static void fill_trash(struct walk *w)
 
 static int run_sweep_trash(struct walk *w, struct us_err *err UNUSED)
 {
-	(void)partition_sweep_trash(store_default_partition(w->store), store_now() + 10);
+	(void)partition_sweep_trash(store_default_partition(w->store), store_now() + 10, NULL);
 	walk_acked(w);
 	return 0;
 }
@@ -1038,6 +1118,10 @@ const struct walk_op walk_ops[] = {
 	{"move",                 0, 3, run_move,                NULL,              COMMITS " store.commit.link store.commit.sync_names"},
 	{"expunge",              0, 2, run_expunge,             NULL,              COMMITS},
 	{"unlink",    WALK_LEAVES, 2, run_unlink,               NULL,              COMMITS " store.commit.unlink"},
+	{"expire",               0, 3, run_expire,              NULL,              COMMITS},
+	{"purge",     WALK_LEAVES, 2, run_purge,                NULL,              COMMITS " store.commit.unlink"},
+	{"restore",   WALK_LEAVES, 2, run_restore,              NULL,              COMMITS " store.commit.link store.commit.sync_names store.commit.unlink"},
+	{"prune_keywords",       0, 1, run_prune_keywords,      leave_keyword,     GENERATES " store.hdr.rename"},
 	{"compact",              0, 1, run_compact,             NULL,              GENERATES},
 	{"compact_and_go_on",    0, 2, run_compact_and_go_on,   NULL,              GENERATES " " COMMITS},
 	{"cache",                0, 1, run_cache,               lose_cache,        COMMITS " store.cache.create store.cache.append"},

@@ -1,6 +1,6 @@
 /* copy.h - a message of one mailbox becomes one of another: its file linked, its flags, dates and annotations with it. */
-#ifndef US_IMAP_COPY_H
-#define US_IMAP_COPY_H
+#ifndef US_STORE_COPY_H
+#define US_STORE_COPY_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,6 +15,7 @@ struct copy_what {
 	bool keywords;
 	bool annotations;   /* those everybody sees, and `userid`'s */
 	struct span userid; /* who copies */
+	bool of_everybody;  /* the annotations of all others, too */
 };
 
 /* Add message *r of `from` (open; the record is its view's) to the mailbox of the commit, which may be `from` itself: then *r

@@ -1,5 +1,5 @@
 /* copy.c - see copy.h. */
-#include "server/imap/copy.h"
+#include "server/store/copy.h"
 
 #include "server/store/message.h"
 
@@ -35,7 +35,7 @@ static const struct state_annotation *annotation_at(const struct mailbox *m, uin
 }
 
 static int copy_annotations(struct commit *c, const struct mailbox *from, uint32_t old,
-			    uint32_t new, struct span userid, struct us_err *err)
+			    uint32_t new, const struct copy_what *what, struct us_err *err)
 {
 	const struct state_annotation *found;
 	int rc = 0;
@@ -43,7 +43,7 @@ static int copy_annotations(struct commit *c, const struct mailbox *from, uint32
 	for (size_t i = 0; rc == 0 && (found = annotation_at(from, old, i)); i++) {
 		const struct state_annotation a = *found;
 
-		if (!a.userid.len || span_eq(a.userid, userid))
+		if (!a.userid.len || what->of_everybody || span_eq(a.userid, what->userid))
 			rc = commit_annotate(c, new, a.entry, a.userid, a.value, commit_modseq(c),
 					     err);
 	}
@@ -75,7 +75,7 @@ int copy_message(struct commit *c, struct mailbox *from, const struct record *r,
 	if (rc >= 0)
 		rc = commit_append(c, &copy, &source, cache, uid_out, err);
 	if (rc == 0 && what->annotations)
-		rc = copy_annotations(c, from, old, *uid_out, what->userid, err);
+		rc = copy_annotations(c, from, old, *uid_out, what, err);
 	buf_free(&made);
 	return rc;
 }

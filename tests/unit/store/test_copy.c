@@ -1,14 +1,14 @@
 /* test_copy.c - what goes along with a copied message, and what does not. */
 #include "tests/unit/store/rig.h"
 
-#include "server/imap/copy.h"
+#include "server/store/copy.h"
 #include "server/store/userdata.h"
 
 #define FROM    "user.bob"
 #define TO      "user.bob.kept"
 #define MESSAGE "From: a@b\r\nSubject: x\r\n\r\nhello\r\n"
 
-static const struct copy_what everything = {FLAG_FLAGGED, true, true, SPAN_LIT("bob")};
+static const struct copy_what everything = {FLAG_FLAGGED, true, true, SPAN_LIT("bob"), false};
 
 /* One message with a keyword, an annotation for all, one of bob's and one of carol's. */
 static void furnish(struct rig *rig)
