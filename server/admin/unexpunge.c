@@ -17,6 +17,7 @@
 #include "server/admin/duration.h"
 #include "server/admin/names.h"
 #include "server/admin/tool.h"
+#include "server/base/datetime.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/base/pool.h"
@@ -24,7 +25,6 @@
 #include "server/store/expire.h"
 #include "server/store/message.h"
 #include "server/store/mime/address.h"
-#include "server/store/mime/field.h"
 #include "server/store/mime/mime_text.h"
 #include "server/store/mime/structure.h"
 
@@ -77,7 +77,7 @@ static void print_text(const char *before, struct span text, const char *after)
 	fputs(before, stdout);
 	for (size_t i = 0; i < text.len; i++) {
 		unsigned char c = (unsigned char)text.ptr[i];
-		putchar(c < ' ' || c == 0x7f ? '?' : c);
+		putchar(c == '\t' ? ' ' : c < ' ' || c == 0x7f ? '?' : c);
 	}
 	fputs(after, stdout);
 }
@@ -87,7 +87,7 @@ static void print_address(struct work *w, const struct mime_address *a, bool fir
 	struct buf name = BUF_INIT;
 
 	mime_text_decode(w->text, a->name, &name);
-	print_text(first ? " " : ", ", buf_span(&name), name.len ? " <" : "<");
+	print_text(first ? " " : ",", buf_span(&name), name.len ? " <" : "<");
 	print_text("", a->local, a->domain.ptr ? "@" : "");
 	print_text("", a->domain, ">");
 	buf_free(&name);
@@ -131,10 +131,8 @@ static void print_subject(struct work *w, struct span subject)
 	buf_free(&decoded);
 }
 
-static void print_header(struct work *w, struct span bytes)
+static void print_header(struct work *w, const struct mime_envelope *e)
 {
-	struct pool *pool = pool_new();
-	const struct mime_envelope *e = mime_scan(bytes, NULL, pool)->root->envelope;
 	struct mime_words from = {.text = e->from};
 
 	print_field(w, "From", e->from.ptr ? &from : NULL);
@@ -142,36 +140,46 @@ static void print_header(struct work *w, struct span bytes)
 	print_field(w, "Cc  ", e->cc);
 	print_field(w, "Bcc ", e->bcc);
 	print_subject(w, e->subject);
-	pool_free(&pool);
 }
 
 /* The day in the Date field, as it stands there; without one that of the arrival. */
-static void print_sent(const struct record *r)
+static void print_sent(const struct record *r, const struct mime_envelope *e)
 {
-	const int64_t day = DURATION_DAY;
-	/* sentdate is midnight in the sender's zone: the nearest midnight of UTC is of the same day */
-	int64_t sent = r->sentdate ? r->sentdate + day / 2 : record_internaldate(r);
+	struct datetime sent = {.time = record_internaldate(r)};
 
-	print_time("Sent", sent - (sent % day + day) % day, true);
+	if (e)
+		(void)datetime_parse_mail(e->date, &sent); /* which stays what it is */
+	print_time("Sent", datetime_midnight(sent), true);
+}
+
+/* e: NULL if the file cannot be read. */
+static void print_facts(const struct record *r, const struct mime_envelope *e)
+{
+	printf("UID: %u\n\tSize: %" PRIu64 "\n", r->uid, r->size);
+	print_sent(r, e);
+	print_time("Recv", record_internaldate(r), false);
+	print_time("Expg", r->last_updated, false);
 }
 
 static void print_message(struct work *w, struct mailbox *m, const struct record *r)
 {
-	struct span bytes;
+	struct pool *pool = pool_new();
+	struct span bytes = SPAN_NULL;
 	struct us_err err;
 
-	printf("UID: %u\n\tSize: %" PRIu64 "\n", r->uid, r->size);
-	print_sent(r);
-	print_time("Recv", record_internaldate(r), false);
-	print_time("Expg", r->last_updated, false);
 	if (message_map(m, r, &bytes, &err) == 0) {
-		print_header(w, bytes);
-		message_unmap(&bytes);
+		const struct mime_envelope *e = mime_scan(bytes, NULL, pool)->root->envelope;
+
+		print_facts(r, e);
+		print_header(w, e);
 	} else {
+		print_facts(r, NULL);
 		printf("\tERROR: %s\n", err.text);
 		us_err_prefix(&err, "UID %u", r->uid);
 		complain(w, &err);
 	}
+	message_unmap(&bytes);
+	pool_free(&pool);
 	putchar('\n');
 }
 
@@ -265,8 +273,7 @@ static void tell_result(const struct work *w)
 {
 	char text[400];
 
-	if (w->verbose)
-		printf("restored %u expunged messages\n", w->restored);
+	printf("restored %u expunged messages\n", w->restored);
 	snprintf(text, sizeof(text), "restored %u expunged messages in mailbox '%.300s'",
 		 w->restored, w->name);
 	log_event(LOG_NOTICE, "admin.unexpunge.done", LF_TEXT(text));
@@ -276,9 +283,8 @@ static void work_on(struct work *w, struct mailbox *m)
 {
 	find_messages(w, m);
 	if (w->mode != MODE_LIST) {
-		if (w->verbose)
-			printf("restoring %sexpunged messages in mailbox '%s'\n",
-			       w->mode == MODE_ALL ? "all " : "", w->name);
+		printf("restoring %sexpunged messages in mailbox '%s'\n",
+		       w->mode == MODE_ALL ? "all " : "", w->name);
 		restore(w, m);
 		tell_result(w);
 	}

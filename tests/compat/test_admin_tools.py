@@ -74,7 +74,9 @@ def test_the_lint(pair):
 @pytest.mark.parametrize("program, args", [
     ("cyr_info", ()), ("cyr_info", ("nonsense",)), ("cyr_info", ("-x", "conf")), ("mbpath", ("-z",)),
     ("mbpath", ("-U", "-S", "user/bob")), ("mbpath", ()), ("quota", ("-x",)), ("reconstruct", ("-z",)),
-    ("reconstruct", ("-r",))])
+    ("reconstruct", ("-r",)), ("cyr_expire", ()), ("cyr_expire", ("-z",)), ("cyr_expire", ("-h",)), ("cyr_expire", ("-a", "-v")),
+    ("cyr_expire", ("-E", "soon")), ("cyr_expire", ("-X", "-1")), ("cyr_expire", ("-D", "1d2h")), ("unexpunge", ()),
+    ("unexpunge", ("-z",)), ("unexpunge", ("-l",)), ("unexpunge", ("-l", "-a", "user/bob")), ("unexpunge", ("-u", "user/bob"))])
 def test_statuses_of_wrong_calls(roots, cyrus_tree, program, args):
     from lib.cyrus_peer import CyrusPeer
     bench, peer = Bench(roots()), CyrusPeer(roots(), cyrus_tree)
