@@ -43,7 +43,8 @@ static void set_environment(const struct spawn *what)
 		setenv(CHILD_ENV_ISDAEMON, "1", 1);
 	if (!what->counts)
 		return;
-	setenv("LD_BIND_NOW", "1", 1); /* functions are looked up before it forks, not by each connection */
+	setenv("LD_BIND_NOW", "1",
+	       1); /* functions are looked up before it forks, not by each connection */
 	set_number(CHILD_ENV_MAXCHILD, what->maxchild);
 	set_number(CHILD_ENV_FORKRATE, what->maxforkrate);
 	if (what->survivors)
