@@ -98,7 +98,8 @@ static int write_seen(struct selected *sel, uint32_t last_uid, struct us_err *er
 	return rc;
 }
 
-/* Another session of the same user may write the same row: both do it under the mailbox's lock. */
+/* Another session of the same user may write the same row: both do it under the mailbox's lock, and selected_lock() has
+ * read it. */
 int selected_set_seen(struct selected *sel, const struct uidset *uids, bool on, struct us_err *err)
 {
 	bool was_locked = sel->mailbox->locked;
@@ -107,13 +108,10 @@ int selected_set_seen(struct selected *sel, const struct uidset *uids, bool on, 
 	us_assert(!sel->own_seen);
 	if (rc < 0)
 		return rc;
-	rc = selected_read_seen(sel, err);
-	if (rc == 0) {
-		for (size_t i = 0; i < uids->n; i++)
-			(on ? uidset_add : uidset_remove)(&sel->seen, uids->range[i].low,
-							  uids->range[i].high);
-		rc = write_seen(sel, sel->seen_last_uid, err);
-	}
+	for (size_t i = 0; i < uids->n; i++)
+		(on ? uidset_add : uidset_remove)(&sel->seen, uids->range[i].low,
+						  uids->range[i].high);
+	rc = write_seen(sel, sel->seen_last_uid, err);
 	if (!was_locked)
 		selected_unlock(sel, 0);
 	return rc;

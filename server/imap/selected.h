@@ -138,9 +138,9 @@ int selected_set_seen(struct selected *sel, const struct uidset *uids, bool on, 
 
 /* ---- changing it ---------------------------------------------------------------------------------- */
 
-/* mailbox_lock(), and what others changed before becomes news. Then commit; then selected_unlock() with the
- * modseq of our commit (0: there was none), up to which nothing is news to this client: the handler tells him
- * itself. An expunge is given 0, so that selected_update() tells it. */
+/* mailbox_lock(), and what others changed before becomes news, this user's \Seen in other sessions too. Then
+ * commit; then selected_unlock() with the modseq of our commit (0: there was none), up to which nothing is news to
+ * this client: the handler tells him itself. An expunge is given 0, so that selected_update() tells it. */
 int selected_lock(struct selected *sel, struct us_err *err);
 /* The same with another mailbox, for what concerns both: both are locked, or none. */
 int selected_lock_with(struct selected *sel, struct mailbox *other, struct us_err *err);

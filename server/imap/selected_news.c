@@ -195,14 +195,23 @@ int selected_update(struct selected *sel, enum selected_news what, struct us_err
 
 /* ---- changing it ----------------------------------------------------------------------------------- */
 
+/* The lock is had: nobody changes anything any more, nor this user what he has seen. */
+static int note_locked(struct selected *sel, struct us_err *err)
+{
+	selected_note_changes(sel);
+	return sel->own_seen ? 0 : selected_read_seen(sel, err);
+}
+
 int selected_lock(struct selected *sel, struct us_err *err)
 {
 	int rc = mailbox_lock(sel->mailbox, err);
 
 	if (rc < 0)
 		return rc;
-	selected_note_changes(sel);
-	return 0;
+	rc = note_locked(sel, err);
+	if (rc < 0)
+		mailbox_unlock(sel->mailbox);
+	return rc;
 }
 
 int selected_lock_with(struct selected *sel, struct mailbox *other, struct us_err *err)
@@ -214,11 +223,13 @@ int selected_lock_with(struct selected *sel, struct mailbox *other, struct us_er
 	for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(both); i++)
 		if (both[i].rc < 0)
 			rc = us_fail(err, both[i].rc, "%s", both[i].err.text);
+	if (rc == 0)
+		rc = note_locked(sel, err);
+	else if (both[0].rc == 0) /* the view has moved, even if it is given up for the other */
+		selected_note_changes(sel);
 	for (size_t i = 0; rc < 0 && i < ARRAY_SIZE(both); i++)
 		if (both[i].rc == 0)
 			mailbox_unlock(both[i].m);
-	if (both[0].rc == 0) /* the view has moved, even if it was given up for the other */
-		selected_note_changes(sel);
 	return rc;
 }
 

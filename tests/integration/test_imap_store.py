@@ -162,6 +162,25 @@ def test_seen_of_others_is_their_own(box):
         assert eve.search("SEEN") == []
 
 
+def test_what_one_has_seen_in_another_session_counts(box):
+    """Two of eve's: what the second changes is what the first has left, though it was not told of that."""
+    s, c = box
+    grant(s, "user/bob", "eve", "lrswite")
+    with s.imap("eve") as one, s.imap("eve") as two:
+        for session in (one, two):
+            session.select("Other Users/bob")
+        one.store("1:3", "+FLAGS.SILENT", "\\Seen")
+        assert flags(two.ok("STORE", "1", "-FLAGS", "(\\Seen)"))[1] == []
+        one.store("1", "+FLAGS.SILENT", "\\Seen")
+        assert flags(two.ok("STORE", "1", "FLAGS", "(key)"))[1] == ["key"]
+        assert flags(one.ok("NOOP"))[1] == ["key"] and one.search("SEEN") == [2, 3]
+        one.store("1", "+FLAGS.SILENT", "\\Seen")
+        one.ok("CREATE", "mine")
+        two.ok("MOVE", "1", "mine")
+        one.select("mine")
+        assert one.search("SEEN") == [1]
+
+
 def test_examined_mailboxes_do_not_change(box):
     _, c = box
     c.examine("INBOX")
