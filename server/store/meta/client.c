@@ -5,6 +5,7 @@
  *	  +------------+--- broken: again -+--------------+	until wait_ms have passed since the question
  *
  * master holds the listening socket, so while metad is restarted a connection is made at once and waits in the backlog.
+ * If nobody listens there is no master; a process that was told to stop gives up then.
  * Sending a question again is harmless: reads change nothing, a batch has its nonce. What is not harmless is a batch that is
  * carried out after its sender gave up and somebody else went on: metad drops the unread requests of whoever
  * has closed, so giving up closes.
@@ -19,6 +20,7 @@
 
 #include "server/base/io.h"
 #include "server/base/mem.h"
+#include "server/base/process.h"
 #include "server/base/wait.h"
 #include "server/store/meta/meta_private.h"
 
@@ -119,7 +121,8 @@ static int connect_within(struct client *c, int64_t deadline, struct us_err *err
 		int rc = connect_once(c, err);
 		if (rc != US_ENOENT && rc != US_EBUSY)
 			return rc;
-		if (!wait_left_ms(deadline))
+		/* Nobody listens: master is gone, and who is to stop does not wait for the next one. */
+		if (!wait_left_ms(deadline) || (rc == US_ENOENT && process_flags.stop))
 			return us_fail(err, US_ETIMEOUT, "metad is not there");
 		pause_ms(pause);
 		pause = pause * 2 < MOST_PAUSE_MS ? pause * 2 : MOST_PAUSE_MS;

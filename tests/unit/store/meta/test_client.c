@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "server/base/failpoint.h"
+#include "server/base/process.h"
+#include "server/base/wait.h"
 #include "server/store/meta/packet.h"
 #include "server/store/meta/server.h"
 
@@ -392,6 +394,30 @@ static void clients_wait_while_metad_restarts(void **state)
 	}
 }
 
+/* Dead masters leave children that are told to stop and ask metad a hundred things more. */
+static void who_is_to_stop_waits_for_no_other_master(void **state)
+{
+	struct rig *rig = *state;
+	struct meta *patient = client(rig, 60000);
+	int64_t began = wait_clock_ms();
+
+	kill_server(rig);
+	close(rig->listen_fd);
+	process_flags.stop = 1;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(try_put(patient, "a", "1", META_DURABLE, &rig->err), US_ETIMEOUT);
+	process_flags.stop = 0;
+	assert_true(wait_clock_ms() < began + 30000);
+	unlink(rig->socket);
+	rig->listen_fd = listen_at(rig->socket);
+	start_server(rig, 100);
+	process_flags.stop =
+		1; /* while there is one he is asked, though he is only just starting */
+	put(rig, patient, "a", "2");
+	process_flags.stop = 0;
+	meta_close(&patient);
+}
+
 static void no_metad_is_a_timeout(void **state)
 {
 	struct rig *rig = *state;
@@ -628,6 +654,7 @@ int main(void)
 		T(large_things_go_over_the_socket),
 		T(a_child_has_a_connection_of_its_own),
 		T(clients_wait_while_metad_restarts),
+		T(who_is_to_stop_waits_for_no_other_master),
 		T(no_metad_is_a_timeout),
 		T(a_batch_is_repeated_and_recognised),
 		T(a_failed_sync_is_never_a_yes),
