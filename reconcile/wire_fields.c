@@ -168,7 +168,7 @@ bool wire_is_atom(struct span s)
 
 int wire_field_partition(struct wire_reader *r, int token, void *at, struct us_err *err)
 {
-	if (token == DLIST_TOKEN_TEXT && !wire_is_atom(buf_span(&r->lx->text)))
+	if (is_string(token) && !wire_is_atom(buf_span(&r->lx->text)))
 		return 0;
 	return wire_field_nullable(r, token, at, err);
 }

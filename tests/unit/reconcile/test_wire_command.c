@@ -55,6 +55,7 @@ static void commands_that_lack_something(void **state UNUSED)
 		"GET FETCH_SIEVE %(USERID bob)\r\n",
 		"APPLY RESERVE %(MBOXNAME (user.bob) GUID ())\r\n",
 		"APPLY RESERVE %(PARTITION default MBOXNAME (user.bob) GUID (zz))\r\n",
+		"APPLY RESERVE %(PARTITION \\flag MBOXNAME (user.bob) GUID (" GUID1 "))\r\n",
 		"APPLY RESERVE %(PARTITION default MBOXNAME (user.bob) GUID (" GUID1 " (x)))\r\n",
 		"APPLY RESERVE %(PARTITION default MBOXNAME user.bob GUID ())\r\n",
 		"APPLY RESERVE %(PARTITION default MBOXNAME (NIL) GUID ())\r\n",
