@@ -453,16 +453,16 @@ def test_a_locked_mailbox_is_told_of(bench):
 def test_a_signal_ends_it_between_two_turns(bench):
     bench.options["expire_batch"] = 1
     bench.write_conf()
-    append(bench, "user.bob", *[1] * 40)
-    bench.do(*[f"expunge user.bob {uid}" for uid in range(1, 41)])
+    file = bench.message("From: a@b\r\n\r\nBody.\r\n")
+    bench.do(*[f"append user.bob {file}"] * 400, *[f"expunge user.bob {uid}" for uid in range(1, 401)])
     tool = subprocess.Popen([bench.build / "cyr_expire", "-C", bench.conf, "-X", "0"], env=bench.environment(), cwd="/",
                             stderr=subprocess.PIPE, text=True)
-    places.wait_until(lambda: len(files_of(bench)) < 40, 20, lambda: "it has begun")
+    places.wait_until(lambda: len(files_of(bench)) < 400, 20, lambda: "it has begun")
     tool.send_signal(signal.SIGTERM)
     said_last = tool.communicate(timeout=20)[1]
     assert tool.returncode == 75 and "stopped by a signal" in said_last
     left = files(bench, "user.bob")
-    assert 0 < len(left) < 40 and sorted(bench.show("user.bob").records) == left
+    assert 0 < len(left) < 400 and sorted(bench.show("user.bob").records) == left
     expire(bench, "-X", "0")
     assert files(bench, "user.bob") == []
 
