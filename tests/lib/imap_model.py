@@ -117,7 +117,7 @@ class Box:
         self.recent = {}          # {(user, uid): View that has it}
         self.deliveries = {}      # {token: round}: delivered, and no uid known yet
         self.hidden = []          # like Message.hidden, for messages without a known uid
-        self.removals = []        # [(who, {uids} it can have meant)]
+        self.removals = []        # [of an EXPUNGE or CLOSE: uid -> can it have meant that?]
         self.moved = {}           # {uid: who}
         self.must_go = []         # [(uid, modseq at which it was \\Deleted, who)]
         self.missed = []          # [(uid, who, how)]: not told of in this round; well if somebody removed it
@@ -223,7 +223,7 @@ class Box:
         (self.hidden if uid is None else self.message(uid).hidden).append(change)
 
     def may_be_gone(self, uid):
-        return uid in self.gone or uid in self.moved or any(uid in uids for _, uids in self.removals)
+        return uid in self.gone or uid in self.moved or any(meant(uid) for meant in self.removals)
 
     # ---- what is told of the whole -----------------------------------------------------------------
 
@@ -340,7 +340,7 @@ class Box:
             any(c.sets(DELETED) for c in [*message.hidden, *self.hidden])
         if not possible:
             self._complain(uid, "is gone, and was not \\Deleted")
-        if not any(uid in uids for _, uids in self.removals):
+        if not any(meant(uid) for meant in self.removals):
             self._complain(uid, "is gone, and nobody expunged it")
 
     def forget(self):

@@ -135,13 +135,17 @@ class Session:
     # ---- which messages ------------------------------------------------------------------------------
 
     def some(self, by_uid, most=4):
-        """A few that the session knows."""
+        """A few that the session knows; ranges hold no others."""
         known = [e.uid if by_uid else n for n, e in enumerate(self.view.entries, 1) if e.uid]
         if not known:
             return None
         if self.random.random() < .3:
-            at = self.random.randrange(len(known))
-            return f"{known[at]}:{known[min(at + self.random.randrange(most), len(known) - 1)]}"
+            numbers = [n for n, e in enumerate(self.view.entries, 1) if e.uid]
+            first = last = self.random.randrange(len(known))
+            wanted = first + self.random.randrange(most)
+            while last < min(wanted, len(known) - 1) and numbers[last + 1] == numbers[last] + 1:
+                last += 1
+            return f"{known[first]}:{known[last]}"
         return ",".join(map(str, self.random.sample(known, min(len(known), self.random.randint(1, most)))))
 
     def any_flags(self):
@@ -466,10 +470,11 @@ class Play:
                 raise Violation(f"{place.name}: {lost} came, and are \\Recent in no session of {user}", *(s.name for s in takers))
 
     def told_of(self, error, seed):
-        """What a Violation says, with the last lines of those whom it concerns."""
+        """What a Violation says, with the last lines of those whom it concerns; of all, if it concerns nobody."""
         lines = [f"seed {seed}, round {self.rounds}: {error}"]
+        names = {session.name for session in self.sessions}
         for session in self.sessions:
-            if session.name in error.who:
+            if session.name in error.who or not names & set(error.who):
                 lines += [f"---- {session.name} ({session.kind}), last:", *session.client.wire.history]
         return "\n".join(lines)
 

@@ -270,7 +270,7 @@ class View:
 
     def take(self, command, reply):
         """A command that was sent with the mailbox selected, and all that was answered. (SELECT, CLOSE and UNSELECT: closed().)"""
-        self.told, targets, before = {}, self._targets(command), list(self.entries)
+        self.told, targets, before = {}, self._targets(command, self.entries), list(self.entries)
         known = {entry: (entry.flags, entry.modseq) for entry in self.entries}
         if command.name == "STORE" and command.silent and reply.status == "OK" and not self.condstore:
             for entry in targets:    # the client knows itself what it did
@@ -280,6 +280,8 @@ class View:
             self.hears(command, r)
         if reply.status != "OK" and not self._is_excused(command, reply):
             self.bad(f"{command.name} -> {reply.status} {reply.code or ''} {reply.text}")
+        if command.by_uid:    # some may have been told of by their UIDs only now
+            targets = self._targets(command, before)
         judge = getattr(self, "_after_" + command.name.lower(), None)
         if judge:
             judge(command, reply, targets, before, known)
@@ -296,13 +298,13 @@ class View:
             return True
         return code == "EXPUNGEISSUED" and command.name in ("FETCH", "COPY", "MOVE")
 
-    def _targets(self, command):
+    def _targets(self, command, entries):
         if not command.members:
             return []
         if command.by_uid:
-            top = max((e.uid for e in self.entries if e.uid), default=0)
-            return [e for e in self.entries if e.uid and command.members.holds(e.uid, top)]
-        return [e for n, e in enumerate(self.entries, 1) if command.members.holds(n, len(self.entries))]
+            top = max((e.uid for e in entries if e.uid), default=0)
+            return [e for e in entries if e.uid and command.members.holds(e.uid, top)]
+        return [e for n, e in enumerate(entries, 1) if command.members.holds(n, len(entries))]
 
     def _suspect(self, entry, why):
         """It is well only if the message is expunged."""
@@ -472,12 +474,10 @@ class View:
     def expunged(self, entries=None, known=None, members=None):
         """By EXPUNGE or CLOSE: what it can have taken, and what it must have."""
         entries = self.entries if entries is None else entries
-        uids = {e.uid for e in entries if e.uid}
-        if any(e.uid is None for e in entries):
-            uids |= set(self.box.messages)
-        if members:
-            uids = {uid for uid in uids if members.holds(uid, max(uids))}
-        self.box.removals.append((self.who, uids))
+        uids = {e.uid for e in entries if e.uid and (not members or members.holds(e.uid, 0))}
+        named = {e.uid for e in entries}
+        self.box.removals.append(lambda uid: uid in uids or
+                                 None in named and uid not in named and (not members or members.holds(uid, 0)))
         for entry in entries:
             flags, modseq = known[entry] if known else (entry.flags, entry.modseq)
             if entry.uid in uids and flags is not None and modseq is not None and DELETED in flags:
