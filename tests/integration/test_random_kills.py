@@ -11,10 +11,11 @@ import time
 
 import pytest
 
+from lib.at_work import ledger_of
 from lib.kills import Pair
 
 LONG = bool(os.environ.get("US_LONG"))
-SECONDS, ROUND, EVERY = (600, 60, 1.5) if LONG else (12, 12, 0.7)
+SECONDS, ROUND, EVERY = (600, 60, 1.0) if LONG else (12, 12, 0.7)
 KILLS, ACKNOWLEDGED = (300, 20000) if LONG else (5, 100)
 
 
@@ -31,4 +32,7 @@ def test_nothing_acknowledged_is_lost(roots, request):
         worked += ROUND
         print(f"{time.monotonic() - began:.0f} s: {pair}")
         assert not faults, f"seed {seed}, round {pair.rounds}:\n" + "\n".join(faults[:30])
+    lie = ledger_of(pair.store)    # what is lost is found
+    lie.message("user.u0", message_id="<never sent>")
+    assert [line.partition(": ")[0] for line in pair.judge(lie)] == ["a", "b"]
     pair.finish()

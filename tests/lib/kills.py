@@ -30,6 +30,7 @@ from lib.wire import Closed
 USERS = [f"u{n}" for n in range(8)]
 VICTIMS = ["imapd", "lmtpd", "metad", "sync_client", "sync_server"]
 OF_MASTER = 25          # one kill of so many is of a master
+PAUSE = 0.1             # seconds between two things a client does, in the mean: what is done is to be looked at, too
 SILENCE = 180           # seconds in which nobody is answered, or nothing becomes more equal: too long on any machine
 # What may be refused while those who should do it are gone. All else is a fault.
 LATER = re.compile(r"UNAVAILABLE|INUSE|4\d\d ")
@@ -59,6 +60,7 @@ class Worker(Client):
             try:
                 self.connect()
                 self.step()
+                time.sleep(self.random.expovariate(1 / PAUSE))
             except GONE as error:
                 if isinstance(error, TimeoutError):
                     raise

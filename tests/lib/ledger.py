@@ -17,6 +17,7 @@ went out and no answer came: afterwards both outcomes are well, until the same t
     I6  once, however often it was sent           check(), for messages with once=True
     I8  a quiet pair is equal                     lib.checker
     I12 quota is the sum of the messages          lib.store, in the store's faults"""
+from collections import Counter
 from dataclasses import dataclass, field
 
 from lib import sums
@@ -56,6 +57,7 @@ class _Seen:
 class Ledger:
     def __init__(self):
         self._boxes = []
+        self._latest = None         # {name: the last of _boxes that has it}; None: to be made again
         self._subscriptions = {}    # {(user, mailbox): state}
         self._quota = {}            # {root: {resource: limit}, None in doubt}
         self._seen = {}             # {server: {uniqueid: _Seen}}
@@ -82,6 +84,7 @@ class Ledger:
             box = None
         if not box:
             self._boxes.append(_Box([mailbox], True if acked else None))
+            self._latest = None
         elif acked:
             box.exists = True
 
@@ -95,6 +98,7 @@ class Ledger:
     def renamed(self, old, new, acked=True):
         """The mailbox with all its children."""
         self._box(old)
+        self._latest = None
         for box in self._boxes:
             if box.exists is False:
                 continue
@@ -117,12 +121,14 @@ class Ledger:
         self._quota[root] = dict(limits) if acked else None
 
     def _find(self, mailbox):
-        return next((b for b in reversed(self._boxes) if mailbox in b.names), None)
+        if self._latest is None:
+            self._latest = {name: box for box in self._boxes for name in box.names}
+        return self._latest.get(mailbox)
 
     def _box(self, mailbox):
         box = self._find(mailbox)
         if box is None:
-            box = _Box([mailbox])
+            box = self._latest[mailbox] = _Box([mailbox])
             self._boxes.append(box)
         return box
 
@@ -193,13 +199,15 @@ def _key(message):
 
 
 def _check_messages(expected, box):
-    guids = [r["GUID"] for r in box.live.values()]
-    ids = list(box.message_ids.values())
-    for key in dict.fromkeys(_key(m) for m in expected.messages):
-        same = [m for m in expected.messages if _key(m) == key]
+    guids = Counter(r["GUID"] for r in box.live.values())
+    ids = Counter(box.message_ids.values())
+    by_key = {}
+    for message in expected.messages:
+        by_key.setdefault(_key(message), []).append(message)
+    for key, same in by_key.items():
         gone = [expected.expunged.get(m.uid, False) for m in same]
         must = sum(1 for m, g in zip(same, gone) if m.acked and g is False)
-        has = (guids if same[0].sha1 else ids).count(key)
+        has = (guids if same[0].sha1 else ids)[key]
         once = any(m.once for m in same)
         if has < (min(must, 1) if once else must):
             yield f"message {key}: acknowledged {must} times, there {has} times"
