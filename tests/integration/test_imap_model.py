@@ -46,7 +46,7 @@ def store_do(s, lines):
     assert done.returncode == 0 and "NO" not in done.stdout, done.stdout + done.stderr
 
 
-@pytest.mark.limit(4 * SECONDS + 900)
+@pytest.mark.limit(4 * SECONDS + 1800)
 @pytest.mark.parametrize("mode", ["delayed", "immediate"])
 def test_sessions_are_told_what_is_true(server, mode):
     number = seed()

@@ -19,7 +19,7 @@ SECONDS, ROUND, EVERY = (600, 60, 1.0) if LONG else (12, 12, 0.7)
 KILLS, ACKNOWLEDGED = (300, 20000) if LONG else (5, 100)
 
 
-@pytest.mark.limit(6 * SECONDS + 1800)
+@pytest.mark.limit(10 * SECONDS + 3000)    # a busy machine needs several times as long for looking as for the work
 def test_nothing_acknowledged_is_lost(roots, request):
     seed = int(os.environ.get("US_KILLS_SEED") or random.SystemRandom().randrange(1 << 32))
     print(f"US_KILLS_SEED={seed}")

@@ -17,7 +17,7 @@ from lib.imap_values import pairs
 from lib.imap_view import Command, Members, View, appended
 from lib.lmtp import stuffed
 
-SILENCE = 180    # seconds that a server may need for one answer: the machine may be busy
+SILENCE = 600    # seconds that a server may need for one answer: the machine may be busy
 FLAGS = ["\\Seen", "\\Answered", "\\Flagged", "\\Draft", "\\Deleted", "$Work", "later", "LATER", "k1"]
 MOST, FEW = 40, 12    # messages of a mailbox: more are removed, fewer are added to
 ALL = "1:*"

@@ -31,7 +31,7 @@ USERS = [f"u{n}" for n in range(8)]
 VICTIMS = ["imapd", "lmtpd", "metad", "sync_client", "sync_server"]
 OF_MASTER = 25          # one kill of so many is of a master
 PAUSE = 0.1             # seconds between two things a client does, in the mean: what is done is to be looked at, too
-SILENCE = 180           # seconds in which nobody is answered, or nothing becomes more equal: too long on any machine
+SILENCE = 600           # seconds in which nobody is answered, or nothing becomes more equal: too long on any machine
 # What may be refused while those who should do it are gone. All else is a fault.
 LATER = re.compile(r"UNAVAILABLE|INUSE|4\d\d ")
 # What the log may say when processes are killed.
