@@ -31,6 +31,7 @@ class Place:
         self.unlinked = set()
         self.openings = collections.Counter()    # {user: how often somebody came or went}
         self.steady = {}                         # ... at the last checkpoint
+        self.seen = {}                           # {user: {uid}}, what was there then
 
 
 class Session:
@@ -462,8 +463,8 @@ class Play:
         steady = place.steady.get(user) == place.openings[user]
         place.steady[user] = place.openings[user]
         takers = [s for s in self.sessions if s.user == user and s.place is place and not s.view.read_only]
-        new = place.box.live - place.known_to.get(user, set()) if hasattr(place, "known_to") else set()
-        place.known_to = {**getattr(place, "known_to", {}), user: set(place.box.live)}
+        new = place.box.live - place.seen.get(user, place.box.live)
+        place.seen[user] = set(place.box.live)
         if steady and takers:
             lost = [uid for uid in sorted(new) if (user, uid) not in place.box.recent]
             if lost:

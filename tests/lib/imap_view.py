@@ -44,12 +44,11 @@ class Command:
     members: Members = None
     change: Change = None         # of STORE; of a FETCH that makes messages \\Seen
     silent: bool = False
-    body: bool = False            # FETCH: BODY[] is asked for
     since: int = None             # FETCH: CHANGEDSINCE
     earlier: bool = False         # VANISHED (EARLIER) may come: FETCH with VANISHED
     wants: object = None          # SEARCH: wants(number, entry) -> True, False, or None if the client cannot know
     returns: tuple = None         # of ESEARCH
-    to: object = None             # the Box of COPY, MOVE, APPEND, STATUS
+    to: object = None             # the Box of COPY, MOVE, APPEND
     messages: list = None         # APPEND: [(flags, bytes)]
     resync: Saved = None          # SELECT with QRESYNC
     known: str = None             # ... and the UIDs it names
