@@ -35,6 +35,7 @@ int main(int argc, char **argv)
 		.ctx = &options,
 		.init = init,
 		.connection = connection,
+		.again = true,
 		.shutdown = shut_down,
 	};
 

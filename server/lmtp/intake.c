@@ -233,8 +233,9 @@ static void begin(struct intake *t, struct header_rules *rules, char *id, size_t
 	const struct lmtp_options *o = t->s->options;
 
 	datetime_format_mail((struct datetime){now, datetime_local_zone(now)}, date);
-	snprintf(id, id_size, "<lmtpd-%d-%lld-%u@%s>", (int)getpid(), (long long)now,
-		 t->s->messages++, t->s->host->servername);
+	/* Ends in what is random in the session's name: a process may have more than one session in a second. */
+	snprintf(id, id_size, "<lmtpd-%d-%lld-%u%s@%s>", (int)getpid(), (long long)now,
+		 t->s->messages++, strrchr(t->s->id, '-'), t->s->host->servername);
 	*rules = (struct header_rules){.reject8bit = o->reject8bit,
 				       .munge8bit = o->munge8bit,
 				       .message_id = span_of(id),

@@ -35,6 +35,7 @@ int main(int argc, char **argv)
 		.option = option,
 		.init = init,
 		.connection = connection,
+		.again = true,
 	};
 
 	return service_run(&service, argc, argv);

@@ -23,6 +23,10 @@
 #define DEBUGGER_VERBOSE 30 /* CYRUS_VERBOSE above this: */
 #define DEBUGGER_WAIT_S  15 /* time to attach one */
 #define MOST_PROTECTION  1024
+#define MOST_USES        1000000
+#define MOST_PATIENCE_S  86400
+#define USES             250 /* as a Cyrus's */
+#define PATIENCE_S       60
 
 struct starting {
 	const struct service *service;
@@ -51,20 +55,24 @@ static bool stands_alone(int before)
 	return optind == before + (optarg ? 2 : 1);
 }
 
-static int take_protection(struct service_env *env, const char *value, struct us_err *err)
+static int take_number(unsigned *out, unsigned most, int letter, struct us_err *err)
 {
-	uint64_t bits;
+	uint64_t number;
 
-	if (!span_u64(span_of(value), MOST_PROTECTION, &bits))
-		return us_fail(err, US_EINVAL, "-p wants a number of bits");
-	env->protection = (unsigned)bits;
+	if (!span_u64(span_of(optarg), most, &number))
+		return us_fail(err, US_EINVAL, "-%c wants a number", letter);
+	*out = (unsigned)number;
 	return 0;
 }
 
 static int take_own(struct starting *s, int letter, struct us_err *err)
 {
+	if (letter == 'U')
+		return take_number(&s->env.uses, MOST_USES, letter, err);
+	if (letter == 'T')
+		return take_number(&s->env.patience_s, MOST_PATIENCE_S, letter, err);
 	if (letter == 'p')
-		return take_protection(&s->env, optarg, err);
+		return take_number(&s->env.protection, MOST_PROTECTION, letter, err);
 	if (letter == 's') {
 		s->env.implicit_tls = true;
 		return 0;
@@ -85,8 +93,6 @@ static int take_option(struct starting *s, int letter)
 		s->on_stdio = true;
 		return 0;
 	case 'D':
-	case 'U':
-	case 'T':
 		return 0;
 	case '?':
 		return usage(s->service);
@@ -213,7 +219,7 @@ static int serve(const struct starting *s)
 
 int service_run(const struct service *service, int argc, char **argv)
 {
-	struct starting s = {.service = service};
+	struct starting s = {.service = service, .env = {.uses = USES, .patience_s = PATIENCE_S}};
 	struct us_err err = US_ERR_INIT;
 	int status;
 

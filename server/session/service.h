@@ -8,7 +8,8 @@
  *		 |			 +-- connection		connections, now master's children, go on and
  *		 +-- connection		(of an earlier parent)	count against maxchild until they end
  *
- * Once somebody has come, one process is forked ahead of the next client (service_spare.c), who then waits for no fork.
+ * Once somebody has come, one process is forked ahead of the next client (service_spare.c), who then waits for no fork. Where
+ * the service allows it, a process whose client has left takes another, one after the other and not without end.
  *
  * The parent leaves, and its connections stay, when it gets HUP, when its program file was replaced, and when
  * master is gone. TERM ends all: a connection has its stop flag set, leaves where it next waits for its
@@ -21,7 +22,9 @@
  * Options all services have (each in a word of its own):
  *	-C file		imapd.conf
  *	-X		serve stdin and stdout once
- *	-U n, -T n, -D	of a Cyrus's process pool and debugging: read and ignored
+ *	-U n		a process takes so many clients, one after the other, if the service allows it [250]; 1: each has a new one
+ *	-T seconds	how long a process waits for a client beside another that does [60]; 0: without end
+ *	-D		of a Cyrus's debugging: read and ignored
  * and those that several have, read here for a service that names them among its own:
  *	-p bits		a layer around us protects connections with so many bits of encryption
  *	-s		TLS from the first byte; without a certificate that is an error of the configuration
@@ -48,6 +51,8 @@ struct service_env {
 	bool alone;              /* no master: stdin and stdout are served */
 	bool unclean;            /* the store was not stopped in order before this master started */
 	unsigned protection;     /* -p; 0: none */
+	unsigned uses;           /* -U */
+	unsigned patience_s;     /* -T */
 	bool implicit_tls;       /* -s */
 	struct host *host;       /* open, if the service asked for parts of it; else NULL */
 };
@@ -85,8 +90,10 @@ struct service {
 	int (*init_as_root)(void *ctx, const struct service_env *env, struct us_err *err);
 	int (*init)(void *ctx, const struct service_env *env, struct us_err *err);
 
-	/* In a process of its own: serve this client to the end. Returns the exit status, 0 when well. */
+	/* In a process of its own: serve this client to the end. Returns the exit status, 0 when well. With `again` the process
+	 * may get another client then: nothing of this one stays, his descriptors are closed. */
 	int (*connection)(void *ctx, const struct service_env *env, struct service_conn *conn);
+	bool again;
 
 	/* In the process that had init(), when it ends in order, after all else but the host: give back what init took.
 	 * A connection's process just goes. May be NULL. */

@@ -48,7 +48,7 @@ struct acceptor {
 	struct service_binary binary;
 	struct connection *connections;
 	size_t n, cap;
-	struct service_spare spare;
+	struct service_spares spares;
 	bool wants_spare; /* somebody came since the last, so others will */
 	struct service_survivors survivors;
 	int64_t maxchild; /* negative: no limit */
@@ -109,36 +109,54 @@ static void log_abnormal(const struct acceptor *a, pid_t pid, int64_t born_ms, i
 		child_log_end(&who);
 }
 
-static void bury(struct acceptor *a, pid_t pid, int status)
+/* When it began, or -1: no connection of ours. */
+static int64_t forget(struct acceptor *a, pid_t pid)
 {
 	for (size_t i = 0; i < a->n; i++)
 		if (a->connections[i].pid == pid) {
-			log_abnormal(a, pid, a->connections[i].born_ms, status);
-			if (status)
-				proc_note_clean(a->env->conf, pid);
+			int64_t born_ms = a->connections[i].born_ms;
 			a->connections[i] = a->connections[--a->n];
-			break;
+			return born_ms;
 		}
+	return -1;
 }
 
-/* One that died before it had a client is made again when one came, not before: it might die again. */
-static void bury_spare(struct acceptor *a, int status)
+static void bury(struct acceptor *a, pid_t pid, int status)
 {
-	log_abnormal(a, a->spare.pid, a->spare.born_ms, status);
-	service_spare_drop(&a->spare);
-	a->wants_spare = false;
+	int64_t born_ms = forget(a, pid);
+
+	if (born_ms < 0)
+		return;
+	log_abnormal(a, pid, born_ms, status);
+	if (status)
+		proc_note_clean(a->env->conf, pid);
 }
 
 static void reap(struct acceptor *a)
 {
+	int64_t born_ms;
 	int status;
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if (pid == a->spare.pid)
-			bury_spare(a, status);
-		else
+		if (service_spare_bury(&a->spares, pid, &born_ms)) {
+			log_abnormal(a, pid, born_ms, status);
+			/* Another when somebody came, not before: it might die again. */
+			a->wants_spare = false;
+		} else {
 			bury(a, pid, status);
+		}
+}
+
+/* Who said that its client has left, and who has ended. */
+static void hear_spares(struct acceptor *a, const struct pollfd *fds)
+{
+	for (size_t i = 0; i < SERVICE_SPARES; i++)
+		if (fds[i].revents) {
+			pid_t pid = service_spare_heard(&a->spares.slots[i]);
+			if (pid)
+				forget(a, pid);
+		}
 }
 
 /* ---- one connection --------------------------------------------------------------------------- */
@@ -163,26 +181,39 @@ static void leave_parent(struct acceptor *a)
 	close(CHILD_LISTEN_FD);
 	close(CHILD_STATUS_FD);
 	signal(SIGHUP, SIG_IGN); /* the client is served to the end in any case */
-	service_spare_drop(&a->spare);
+	service_spares_drop(&a->spares);
 	free(a->connections);
 	service_survivors_free(&a->survivors);
 	if (a->env->host)
 		host_after_fork(a->env->host);
 }
 
+/* The life of a spare: one client, or as many as it may have. What a session may leave behind in memory is bounded. */
+static int serve_in_turn(struct acceptor *a, int from)
+{
+	unsigned left = a->service->again ? a->env->uses : 1;
+	int client, status = 0;
+
+	do {
+		process_title_set("%s waits for a client", a->env->name);
+		client = service_spare_wait(from);
+		if (client >= 0)
+			status = service_serve(a->service, a->env, client, client);
+	} while (client >= 0 && status == 0 && left-- > 1 && service_spare_free(from));
+	return status;
+}
+
 static void make_spare(struct acceptor *a)
 {
-	int from, client;
+	int from;
 
-	if (service_spare_fork(&a->spare, &from)) {
+	if (service_spare_fork(&a->spares, &from)) {
 		leave_parent(a);
-		process_title_set("%s waits for a client", a->env->name);
 		if (a->env->host)
 			host_prepare(a->env->host);
-		client = service_spare_wait(from);
-		end_connection(client < 0 ? 0 : service_serve(a->service, a->env, client, client));
+		end_connection(serve_in_turn(a, from));
 	}
-	if (!a->spare.pid)
+	if (!service_spares_any(&a->spares))
 		a->not_before_ms = wait_clock_ms() + PAUSE_MS;
 }
 
@@ -200,7 +231,7 @@ static pid_t fork_for(struct acceptor *a, int fd)
 static void serve(struct acceptor *a, int fd)
 {
 	int64_t now_ms = wait_clock_ms();
-	pid_t pid = service_spare_hand(&a->spare, fd);
+	pid_t pid = service_spare_hand(&a->spares, fd);
 
 	if (!pid)
 		pid = fork_for(a, fd);
@@ -271,30 +302,49 @@ static int next_look_ms(struct acceptor *a, bool *watch)
 	return -1;
 }
 
+/* What the loop sleeps on. */
+enum { STATUS, LISTENER, SPARES, WATCHED = SPARES + SERVICE_SPARES };
+
+static void watch_all(const struct acceptor *a, bool client_is_welcome, struct pollfd *fds)
+{
+	fds[STATUS] = (struct pollfd){child_has_status_pipe() ? CHILD_STATUS_FD : -1, 0, 0};
+	fds[LISTENER] = (struct pollfd){client_is_welcome ? CHILD_LISTEN_FD : -1, POLLIN, 0};
+	for (size_t i = 0; i < SERVICE_SPARES; i++)
+		fds[SPARES + i] = (struct pollfd){a->spares.slots[i].fd, POLLIN, 0};
+}
+
+/* The next thing to be done by itself: -1, there is none. */
+static int sleep_ms(struct acceptor *a, bool *watch, bool *idle)
+{
+	int timeout_ms = next_look_ms(a, watch),
+	    thin_ms = service_spares_thin(&a->spares, (int64_t)a->env->patience_s * 1000);
+
+	*idle = *watch && a->wants_spare && !service_spares_any(&a->spares);
+	if (*idle) /* if nobody is there just now */
+		return 0;
+	return timeout_ms < 0 || (thin_ms >= 0 && thin_ms < timeout_ms) ? thin_ms : timeout_ms;
+}
+
 /* Returns an exit status, or -1 to go on. */
 static int take_turn(struct acceptor *a)
 {
-	struct pollfd fds[2] = {{CHILD_STATUS_FD, 0, 0}, {CHILD_LISTEN_FD, POLLIN, 0}};
+	struct pollfd fds[WATCHED];
 	struct us_err err;
 	bool watch, idle;
-	int timeout = next_look_ms(a, &watch);
-	int rc;
+	int timeout_ms = sleep_ms(a, &watch, &idle), rc;
 
-	if (!child_has_status_pipe())
-		fds[0].fd = -1;
-	if (!watch)
-		fds[1].fd = -1;
-	idle = watch && a->wants_spare && !a->spare.pid; /* if nobody is there just now */
-	rc = wait_ready(fds, 2, idle ? 0 : timeout, &process_flags.wake, &err);
+	watch_all(a, watch, fds);
+	rc = wait_ready(fds, WATCHED, timeout_ms, &process_flags.wake, &err);
 	if (rc < 0 && rc != US_ECLOSED)
 		us_panic("poll: %s", err.text);
 	if (rc == 0 && idle)
 		make_spare(a);
 	if (rc <= 0)
 		return -1;
-	if (fds[0].revents & POLLERR)
+	if (fds[STATUS].revents & POLLERR)
 		return leave("master is gone");
-	if (!fds[1].revents)
+	hear_spares(a, fds + SPARES);
+	if (!fds[LISTENER].revents)
 		return -1;
 	if (service_binary_replaced(&a->binary))
 		return leave("the program was replaced");
@@ -324,11 +374,11 @@ int service_accept_loop(const struct service *service, const struct service_env 
 {
 	struct acceptor a = {.service = service,
 			     .env = env,
-			     .spare = SERVICE_NO_SPARE,
 			     .maxchild = child_env_number(CHILD_ENV_MAXCHILD, -1),
 			     .maxforkrate = (unsigned)child_env_number(CHILD_ENV_FORKRATE, 0)};
 	int status;
 
+	service_spares_init(&a.spares);
 	service_binary_note(&a.binary, program);
 	service_survivors_read(&a.survivors, getenv(CHILD_ENV_SURVIVORS));
 	/* With a Cyrus's master several of us may watch one listener, and another may be faster. */
@@ -340,7 +390,7 @@ int service_accept_loop(const struct service *service, const struct service_env 
 		if (status < 0)
 			status = take_turn(&a);
 	} while (status < 0);
-	service_spare_drop(&a.spare);
+	service_spares_drop(&a.spares);
 	free(a.connections);
 	service_survivors_free(&a.survivors);
 	return status;

@@ -31,23 +31,37 @@ void service_binary_note(struct service_binary *b, const char *path);
 /* Another file is there now. A file that is not there is no reason to go: who would follow us? */
 bool service_binary_replaced(const struct service_binary *b);
 
-/* A connection's process that waits for its client. The parent's end of the pair of sockets between them is all that keeps it:
- * whatever else is forked drops it. */
-struct service_spare {
-	pid_t pid; /* 0: there is none */
-	int fd;
-	int64_t born_ms;
+/* Connections' processes that wait for a client, or will again (service_spare.c). The parent's end of the pair of sockets between
+ * them is all that keeps one that waits: whatever else is forked drops them. */
+#define SERVICE_SPARES 8
+struct service_spares {
+	struct service_spare {
+		pid_t pid;        /* 0: none */
+		int fd;           /* -1: it is about to end */
+		int64_t since_ms; /* when it began to wait, or its client came */
+		bool busy;
+	} slots[SERVICE_SPARES];
 };
-#define SERVICE_NO_SPARE ((struct service_spare){0, -1, 0})
-/* Fork one. Returns false in the parent, with *s as SERVICE_NO_SPARE if it could not be done; true in the spare, with its end of
+void service_spares_init(struct service_spares *all);
+void service_spares_drop(struct service_spares *all);
+/* Does one wait, or did until it died unburied? */
+bool service_spares_any(const struct service_spares *all);
+/* Fork one when none waits. Returns false in the parent, though it could not be done; true in the new process, with its end of
  * the pair in *from. */
-bool service_spare_fork(struct service_spare *s, int *from);
-/* In the spare: sleep until its client comes; his descriptor, or -1 when there will be none. */
+bool service_spare_fork(struct service_spares *all, int *from);
+/* Let one serve this client, of whom the parent keeps its own descriptor; the process that does, 0: none waits. */
+pid_t service_spare_hand(struct service_spares *all, int client);
+/* Its descriptor is readable: it is free again, and returned; or gone, and 0. */
+pid_t service_spare_heard(struct service_spare *s);
+/* That process has ended; true if it was one that waited, with since when. */
+bool service_spare_bury(struct service_spares *all, pid_t pid, int64_t *born_ms);
+/* Let those go that have waited so long beside another (0: none); milliseconds until the next has, or -1. */
+int service_spares_thin(struct service_spares *all, int64_t patience_ms);
+
+/* In the process: sleep until a client comes; his descriptor, or -1 when there will be none. */
 int service_spare_wait(int from);
-/* Let it serve this client, of whom the parent keeps its own descriptor; the process that does, 0: none. *s is empty then. */
-pid_t service_spare_hand(struct service_spare *s, int client);
-/* Let it go, if there is one. */
-void service_spare_drop(struct service_spare *s);
+/* The client has left, another may come. False: none will. */
+bool service_spare_free(int from);
 
 /* Connections of an earlier parent, as master listed them. */
 struct service_survivors {

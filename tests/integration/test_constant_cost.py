@@ -107,7 +107,7 @@ def cost_of_select(site, name, exists):
 @pytest.mark.limit(300)
 def test_select_does_the_same_whatever_the_size(sites):
     """The owner's, all seen. The same calls, and no more of the records touched, which a SEARCH does touch."""
-    a = sites("a", imap=True, programs={"imapd": "imapd"})
+    a = sites("a", imap=" -U 1", programs={"imapd": "imapd"})
     a.do("create user.bob bob lrswipkxtecdan")
     sizes = {"INBOX.few": 100, "INBOX.many": 10000}
     with a.imap("bob") as client:

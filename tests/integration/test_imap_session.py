@@ -474,6 +474,50 @@ def test_without_a_certificate_there_are_no_imaps(server):
     assert done.returncode == 78 and "tls_server_cert" in done.stderr
 
 
+def busy_session(s, how):
+    """alice does what leaves most behind in a process, and goes."""
+    c = Imap(("127.0.0.1", s.imap_port))
+    if how % 2:
+        c.starttls()
+    c.login("alice", PASSWORD)
+    if how % 3 == 0:
+        c.compress()
+    c.ok("ENABLE QRESYNC")
+    c.append("INBOX", b"Subject: hers\r\n\r\n" + b"x" * 100000)
+    c.select("INBOX")
+    c.ok("SEARCH RETURN (SAVE) ALL")
+    c.fetch("1:*", "(BODY.PEEK[] ENVELOPE)")
+    c.wire.send(b"i IDLE\r\n" if how % 4 == 1 else b"x LOGOUT\r\n" if how % 4 == 3 else b"z FETCH 1:* (BODY[")
+    if how % 4 == 1:
+        while not c.wire.line().startswith(b"+ "):
+            pass
+    c.wire.close()
+
+
+def test_who_comes_next_to_a_process_finds_nothing_of_who_was_there(s):
+    """A process serves one client after the other: no right, no mailbox, no option, no descriptor of the last one stays."""
+    seen = {}
+    wire(s).close()
+    for how in range(24):
+        busy_session(s, how)
+        with wire(s) as w:
+            pid = pid_of(s, w)
+            assert say(w, "a SELECT INBOX").startswith("a BAD Please login first")
+            assert say(w, "b SEARCH $").startswith("b BAD Please login first")
+            assert say(w, f"c LOGIN bob {PASSWORD}").startswith("c OK")
+            assert say(w, "d CHECK").startswith("d BAD Please select a mailbox first")
+            assert say(w, "e SELECT user.alice").startswith("e NO")
+            w.send(b"f ENABLE QRESYNC\r\n")
+            assert w.line() == b"* ENABLED CONDSTORE QRESYNC" and w.line().startswith(b"f OK")
+            assert say(w, "g SELECT INBOX").startswith("g OK")
+            w.send(b"h SEARCH $\r\n")
+            assert w.line() == b"* SEARCH" and w.line().startswith(b"h OK")
+            fds = sorted(re.sub(r"\d", "", os.readlink(fd)) for fd in Path(f"/proc/{pid}/fd").iterdir())
+            assert seen.setdefault(pid, fds) == fds
+            assert say(w, "y LOGOUT").startswith("* BYE")
+    assert len(seen) < 16    # or nobody came to a process that had served
+
+
 def test_cyr_info_tells_who_is_connected_and_forgets_whoever_ends(s):
     def shown():
         return s.tool("cyr_info", "proc").stdout.splitlines()

@@ -180,7 +180,7 @@ def test_what_is_stored(s):
 
 
 HEAD = b"Message-ID: <x@y>\r\nDate: d\r\n"
-MADE = rb"Message-ID: <lmtpd-\d+-\d+-\d+@us\.test>\r\n"
+MADE = rb"Message-ID: <lmtpd-\d+-\d+-\d+-\d+@us\.test>\r\n"
 DATED = rb"Date: \w{3}, \d\d \w{3} \d{4} [0-9:]{8} \+0000\r\n"
 
 

@@ -21,7 +21,7 @@ BODY = b"x" * 70000 + b"\r\n"    # goes to the file before it is whole
 
 @pytest.fixture
 def s(root):
-    with Lmtpd(root, partitions=("default", "other")) as s:
+    with Lmtpd(root, partitions=("default", "other"), args=" -U 1") as s:
         s.do("create user.bob", "create user.eve", "rename user.eve user.eve other", "create shared anyone lrsp",
              *[f"create user.u{i}" for i in range(10)])
         yield s

@@ -385,6 +385,125 @@ def test_a_waiting_process_that_dies_is_missed_by_nobody(m, port):
     assert first.alive() and second.alive()
 
 
+@pytest.fixture
+def in_turn(m, port):
+    """A service whose processes serve one client after the other."""
+    m.echo("echo", f"127.0.0.1:{port}", "prefork=1 maxchild=2", cmd="echod -a -U 20 -T 1")
+    m.start()
+    return m
+
+
+def next_client(m, port, *held):
+    """Once one waits: nobody is forked for him."""
+    parent = m.parents()[0]
+    wait_until(lambda: len(m.children(parent)) > len(held), 5, "one that waits")
+    return m.client(port)
+
+
+def descriptors(client):
+    return re.sub(r"socket:\[\d+\]", "socket", client.who()["fds"])
+
+
+def test_a_process_whose_client_has_left_serves_the_next(in_turn, port):
+    m = in_turn
+    first = m.client(port)
+    second = next_client(m, port, first)
+    fds = descriptors(second)
+    third = m.connect(port)
+    assert not third.greeted_within(0.5)    # that was maxchild
+    second.close()
+    assert third.greeted().pid == second.pid
+    for _ in range(5):
+        assert descriptors(third) == fds
+        third.close()
+        third = m.client(port)
+        assert third.pid == second.pid and first.alive()
+    third.close()
+    wait_until(lambda: places.processes_of(m.root)[second.pid].endswith("waits for a client"), 5, "it waits")
+    assert m.children(m.parents()[0]) == sorted({first.pid, second.pid})
+
+
+def test_it_does_so_for_so_many_clients(in_turn, port):
+    m = in_turn
+    pids = []
+    for _ in range(60):
+        client = m.client(port)
+        pids.append(client.pid)
+        client.close()
+    assert max(pids.count(pid) for pid in set(pids)) in range(10, 21)
+    assert "signaled" not in m.log()
+
+
+def test_or_for_one_each(m, port):
+    m.echo("echo", f"127.0.0.1:{port}", cmd="echod -a -U 1")
+    m.start()
+    pids = []
+    for _ in range(10):
+        client = m.client(port)
+        pids.append(client.pid)
+        client.close()
+    assert len(set(pids)) == 10
+
+
+def test_of_those_that_wait_one_stays(in_turn, port):
+    m = in_turn
+    first = m.client(port)
+    second = next_client(m, port, first)
+    first.close()
+    second.close()
+    third = m.client(port)
+    fourth = next_client(m, port, third)
+    parent = m.parents()[0]
+    third.close()
+    fourth.close()
+    wait_until(lambda: len(m.children(parent)) == 1, 10, "the others have waited a second")
+    time.sleep(1.5)
+    [left] = m.children(parent)
+    assert m.client(port).pid == left
+
+
+def test_one_of_those_that_dies_is_told_and_harms_nobody(in_turn, port):
+    m = in_turn
+    first = m.client(port)
+    second = next_client(m, port, first)
+    second.close()
+    again = m.client(port)
+    assert again.pid == second.pid
+    again.send("abort")
+    assert again.ended()
+    m.wait_log(f"pid:{again.pid} signaled to death by signal 6 (Aborted)")
+    worse = next_client(m, port, first)    # its place was free again
+    worse.send("exit 9")
+    assert worse.ended()
+    m.wait_log(f"pid:{worse.pid} exited, status 9")    # what fails serves nobody more
+    last = next_client(m, port, first)
+    assert last.pid not in (again.pid, worse.pid) and first.alive()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
+def test_one_that_waits_leaves_with_its_parent_and_one_that_serves_with_its_client(in_turn, port, number):
+    m = in_turn
+    first = m.client(port)
+    second = next_client(m, port, first)
+    parent = m.parents()[0]
+    first.close()
+    os.kill(parent, number)
+    wait_until(lambda: parent not in m.parents() and m.parents(), 5, "another parent")
+    assert second.alive()
+    second.close()
+    wait_until(lambda: second.pid not in m.processes(), 5, "it has no parent to wait for")
+
+
+def test_one_that_serves_again_hears_of_the_end(in_turn, port):
+    m = in_turn
+    m.client(port).close()
+    client = next_client(m, port)
+    client.close()
+    client = m.client(port)
+    m.stop()
+    assert client.ended()
+
+
 def test_a_connection_that_crashes_is_told_and_harms_nobody(m, port):
     m.echo("echo", f"127.0.0.1:{port}")
     m.start()

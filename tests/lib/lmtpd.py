@@ -6,7 +6,7 @@
         s.show("user.bob").live                                  # what the mailbox holds
         s.stored("user.bob")                                     # [bytes of each message file, by uid]
 
-Three services: s.port (-a), s.auth_port (needs a login), s.socket (a Unix socket)."""
+args: more words for lmtpd. Three services: s.port (-a), s.auth_port (needs a login), s.socket (a Unix socket)."""
 import subprocess
 
 from lib import places
@@ -20,7 +20,7 @@ PROGRAMS = {"metad": "metad", "lmtpd": "lmtpd", "store_do": "tests/progs/store_d
 
 
 class Lmtpd(Supervised):
-    def __init__(self, root, imapd=None, tls=False, partitions=("default",), programs=None):
+    def __init__(self, root, imapd=None, tls=False, partitions=("default",), programs=None, args=""):
         super().__init__(root, {}, {**PROGRAMS, **(programs or {})})
         self.port, self.auth_port = places.free_ports(2)
         self.socket = self.root / "lmtp"
@@ -39,7 +39,7 @@ class Lmtpd(Supervised):
         self.environment["US_FAILPOINTS"] = str(self.failpoints.path)
         for name, listen, more in (("lmtp", f"127.0.0.1:{self.port}", " -a"),
                                    ("lmtpauth", f"127.0.0.1:{self.auth_port}", ""), ("lmtpunix", self.socket, "")):
-            self.services[name] = f'cmd="lmtpd -C {self.imapd_conf}{more}" listen="{listen}" prefork=1'
+            self.services[name] = f'cmd="lmtpd -C {self.imapd_conf}{more}{args}" listen="{listen}" prefork=1'
         self.do, self.show, self.log_lines = self.bench.do, self.bench.show, self.bench.log_lines
 
     def _make_certificate(self):

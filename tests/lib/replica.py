@@ -25,7 +25,7 @@ PROGRAMS = {"metad": "metad", "sync_server": "sync_server/sync_server", "imapd":
 class Replica(Supervised):
     def __init__(self, root, imapd=None, args="", users=(), tls=False, imap=False, programs=None):
         """imapd: options over the defaults. args: more words for sync_server. users: accounts beside ADMIN. imap:
-        with imapd, too."""
+        with imapd, too; a string: more words for it."""
         root = Path(root)
         self.port, self.imap_port, self.checker_port = places.free_ports(3)
         self.csync_port = self.port    # what lib.mail_server calls it
@@ -49,7 +49,8 @@ class Replica(Supervised):
         self.services["csync"] = f'{command} listen="127.0.0.1:{self.port}"'
         self.services["checker"] = f'{command} listen="127.0.0.1:{self.checker_port}"'
         if imap:
-            self.services["imap"] = f'cmd="imapd -C {self.imapd_conf}" listen="127.0.0.1:{self.imap_port}"'
+            words = imap if isinstance(imap, str) else ""
+            self.services["imap"] = f'cmd="imapd -C {self.imapd_conf}{words}" listen="127.0.0.1:{self.imap_port}"'
         self.services["csyncunix"] = f'{command} listen="{self.socket}"'
         places.own_by_service_user(root)
 

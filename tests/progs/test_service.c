@@ -25,6 +25,7 @@
 struct test_service {
 	char *greeting, *break_file;
 	pid_t parent; /* the process that was initialised */
+	bool *again;  /* of the service */
 };
 
 static int option(void *ctx, int letter, const char *value, struct us_err *err)
@@ -35,6 +36,8 @@ static int option(void *ctx, int letter, const char *value, struct us_err *err)
 		t->greeting = us_strdup(value);
 	else if (letter == 'b')
 		t->break_file = us_strdup(value);
+	else if (letter == 'a')
+		*t->again = true;
 	else
 		return us_fail(err, US_EINVAL, "-%c is none of ours", letter);
 	return 0;
@@ -160,6 +163,8 @@ static int connection(void *ctx, const struct service_env *env, struct service_c
 		return 1;
 	status = serve_lines(t, env, conn, &in);
 	buf_free(&in);
+	if (*t->again)
+		close(conn->fd_in);
 	return status;
 }
 
@@ -174,14 +179,15 @@ static void shut_down(void *ctx)
 
 int main(int argc, char **argv)
 {
-	struct test_service t = {NULL, NULL, 0};
-	const struct service service = {.name = "test",
-					.options = "g:b:",
-					.ctx = &t,
-					.option = option,
-					.init = init,
-					.connection = connection,
-					.shutdown = shut_down};
+	struct test_service t = {NULL, NULL, 0, NULL};
+	struct service service = {.name = "test",
+				  .options = "g:b:a",
+				  .ctx = &t,
+				  .option = option,
+				  .init = init,
+				  .connection = connection,
+				  .shutdown = shut_down};
 
+	t.again = &service.again;
 	return service_run(&service, argc, argv);
 }
