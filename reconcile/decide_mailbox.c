@@ -129,12 +129,12 @@ void decide_mailbox(const struct state_mailbox *local, const struct state_mailbo
 	*out = d;
 }
 
-bool decide_sends_record(const struct mailbox_decision *d, const struct state_record *r)
+bool decide_sends(const struct mailbox_decision *d, uint32_t uid, uint64_t modseq)
 {
-	return r->modseq > d->since || r->uid > d->above_uid;
+	return modseq > d->since || uid > d->above_uid;
 }
 
 bool decide_sends_body(const struct mailbox_decision *d, const struct state_record *r)
 {
-	return r->uid > d->above_uid && !r->unlinked && decide_sends_record(d, r);
+	return r->uid > d->above_uid && !r->unlinked && decide_sends(d, r->uid, r->modseq);
 }

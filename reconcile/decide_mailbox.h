@@ -49,7 +49,7 @@ void decide_mailbox(const struct state_mailbox *local, const struct state_mailbo
 		    struct mailbox_decision *out);
 
 /* Does this record of ours go over? */
-bool decide_sends_record(const struct mailbox_decision *d, const struct state_record *r);
+bool decide_sends(const struct mailbox_decision *d, uint32_t uid, uint64_t modseq);
 /* Does its body, unless the replica has it already? */
 bool decide_sends_body(const struct mailbox_decision *d, const struct state_record *r);
 

@@ -43,7 +43,7 @@ struct steps_plan {
 	bool losses; /* messages that are live there may go */
 };
 
-/* `records` are all that decide_sends_record() chooses, in UID order; only read. batch 0: no limit. */
+/* `records` are all that decide_sends() chooses, in UID order; only read. batch 0: no limit. */
 void decide_steps(const struct mailbox_decision *d, const struct steps_record *records, size_t n,
 		  size_t batch, enum steps_extent extent, struct pool *pool,
 		  struct steps_plan *out);

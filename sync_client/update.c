@@ -43,10 +43,11 @@ static int visit(struct update *u, struct view_walk walk, uint32_t to, const str
 
 	while (rc == 0 && (r = view_next(&u->m->view, &walk)) && r->uid <= to) {
 		struct state_record record;
+		if (!decide_sends(&u->d, r->uid, r->modseq))
+			continue;
 		pool_clear(scratch);
 		snapshot_record(u->m, r, scratch, &record);
-		if (decide_sends_record(&u->d, &record) &&
-		    (!step || decide_step_has(&u->d, step, &record)))
+		if (!step || decide_step_has(&u->d, step, &record))
 			rc = fn(ctx, &record, err);
 	}
 	pool_free(&scratch);

@@ -131,6 +131,11 @@ int io_read_file(int dir, const char *path, size_t limit, struct buf *out, struc
 	return rc;
 }
 
+void io_write_back(int fd)
+{
+	(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 int io_fdatasync(const struct failpoint *fp, int fd, struct us_err *err)
 {
 	if (!passes(fp) || fdatasync(fd) < 0)

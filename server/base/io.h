@@ -28,6 +28,9 @@ int io_pread(int fd, void *data, size_t len, uint64_t offset, struct us_err *err
 int io_read_file(int dir, const char *path, size_t limit, struct buf *out, struct us_err *err);
 int io_fdatasync(const struct failpoint *fp, int fd, struct us_err *err);
 int io_fsync(const struct failpoint *fp, int fd, struct us_err *err); /* a directory too */
+/* Let the file's bytes begin their way to the disk: a sync of several files then waits for all of them at once. No sync by itself, and
+ * where it cannot be done nothing is lost. A single file is synced sooner without it. */
+void io_write_back(int fd);
 int io_sync_dir(const struct failpoint *fp, int dir, const char *path, struct us_err *err);
 int io_syncfs(const struct failpoint *fp, int fd, struct us_err *err); /* all of its file system */
 int io_mkdir(const struct failpoint *fp, int dir, const char *path, mode_t mode,

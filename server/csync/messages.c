@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "server/base/io.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/csync/csync_private.h"
@@ -11,6 +12,7 @@ struct receiver {
 	struct staged staged;
 	struct guid guid;
 	bool open;
+	unsigned files;
 };
 
 static int begin_file(void *ctx, const struct wire_file *file, struct us_err *err)
@@ -49,6 +51,8 @@ static int end_file(void *ctx, struct us_err *err)
 		log_event(LOG_ERR, "csync.body.wrong", LF_TEXT("SYNCERROR: guid mismatch"),
 			  LF_STR("guid", hex));
 	}
+	if (++r->files > 1)
+		io_write_back(r->staged.fd);
 	staged_drop(&r->staged, /* remove */ !right);
 	r->open = false;
 	return rc;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "server/base/conf.h"
+#include "server/base/io.h"
 #include "server/base/mem.h"
 #include "server/imap/append_private.h"
 #include "server/imap/session.h"
@@ -141,6 +142,8 @@ static int begin_staged(struct imap_session *s, uint64_t size, struct us_err *er
 	struct staged staged;
 	int rc = a->n ? 0 : open_stage(s, err);
 
+	if (a->n)
+		io_write_back(a->staged[a->n - 1].fd);
 	if (rc == 0)
 		rc = staged_begin(a->stage, NULL, &staged, err);
 	if (rc < 0)

@@ -101,6 +101,22 @@ const struct record *view_find(struct view *v, uint32_t uid)
 	return r && !(r->internal_flags & RECORD_GONE) ? r : NULL;
 }
 
+static void note_run(struct view *v, uint32_t uid)
+{
+	uint64_t run = index_lower_bound(&v->base, uid) / VIEW_RUN;
+
+	if (!v->changed_runs)
+		v->changed_runs = us_calloc(v->base.n_records / VIEW_RUN / 8 + 1, 1);
+	v->changed_runs[run / 8] |= (uint8_t)(1u << run % 8);
+}
+
+static bool run_is_changed(const struct view *v, uint64_t i)
+{
+	uint64_t run = i / VIEW_RUN;
+
+	return v->changed_runs && v->changed_runs[run / 8] & 1u << run % 8;
+}
+
 /* A copy in memory of the record, to be changed; NULL: there is none. */
 static struct record *make_writable(struct view *v, uint32_t uid)
 {
@@ -113,6 +129,7 @@ static struct record *make_writable(struct view *v, uint32_t uid)
 	us_grow(&v->changed, v->n_changed, &v->cap_changed, sizeof(v->changed[0]));
 	v->changed[v->n_changed++] = *r;
 	v->slots[slot_of(v, uid)] = (uint32_t)v->n_changed;
+	note_run(v, uid);
 	return &v->changed[v->n_changed - 1];
 }
 
@@ -150,13 +167,13 @@ struct view_walk view_walk_since(const struct view *v UNUSED, uint64_t since)
 	return (struct view_walk){0, 0, since};
 }
 
-/* A block whose base records are all old still matters if one of them changed in the journal. */
-static void pass_old_blocks(const struct view *v, struct view_walk *walk)
+/* Records that are old in the base still matter if one of them changed in the journal. */
+static void pass_old_runs(const struct view *v, struct view_walk *walk)
 {
-	while (walk->since && !v->n_changed && walk->base < v->base.n_records &&
-	       walk->base % INDEX_BLOCK == 0 &&
+	while (walk->since && walk->base < v->base.n_records && walk->base % VIEW_RUN == 0 &&
+	       !run_is_changed(v, walk->base) &&
 	       index_block_modseq(&v->base, walk->base) <= walk->since)
-		walk->base += INDEX_BLOCK;
+		walk->base += VIEW_RUN;
 }
 
 const struct record *view_next(struct view *v, struct view_walk *walk)
@@ -164,7 +181,7 @@ const struct record *view_next(struct view *v, struct view_walk *walk)
 	const struct record *r;
 
 	for (;;) {
-		pass_old_blocks(v, walk);
+		pass_old_runs(v, walk);
 		if (walk->base < v->base.n_records) {
 			r = base_record(v, walk->base++);
 			if (!r)
@@ -393,6 +410,7 @@ void view_close(struct view *v)
 	pool_free(&v->name_pool);
 	free(v->appended);
 	free(v->changed);
+	free(v->changed_runs);
 	free(v->slots);
 	memset(v, 0, sizeof(*v));
 	v->journal.fd = -1;

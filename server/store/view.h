@@ -26,6 +26,8 @@
 #include "server/store/journal.h"
 #include "server/store/record.h"
 
+#define VIEW_RUN 64u /* records of the base that are passed over together; divides INDEX_BLOCK */
+
 struct view {
 	struct index_base base;
 	struct journal journal;
@@ -38,8 +40,9 @@ struct view {
 	size_t n_appended, cap_appended;
 	struct record *changed; /* records of the base, as they are now */
 	size_t n_changed, cap_changed;
-	uint32_t *slots;      /* hash of uid -> index into changed, +1; 0: empty */
-	size_t n_slots;       /* a power of two, or 0 */
+	uint8_t *changed_runs; /* a bit for each run of the base that has such records */
+	uint32_t *slots;       /* hash of uid -> index into changed, +1; 0: empty */
+	size_t n_slots;        /* a power of two, or 0 */
 	uint64_t tail_ops;    /* ops replayed or applied since the base: what compaction looks at */
 	uint64_t meta_serial; /* newest frame with a META op seen, 0: none */
 	uint32_t base_max_uid; /* no record of the base has a higher UID; 0: there is none */
@@ -70,7 +73,7 @@ const struct record *view_find(struct view *v, uint32_t uid);
 struct view_walk {
 	uint64_t base;   /* next record of the base */
 	size_t appended; /* next appended one */
-	uint64_t since;  /* blocks without anything above this modseq are passed over */
+	uint64_t since;  /* runs without anything above this modseq are passed over */
 };
 struct view_walk view_walk(const struct view *v, uint32_t from_uid);
 /* Only records with a modseq above `since` need be given (others may be). */

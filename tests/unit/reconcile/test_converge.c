@@ -185,7 +185,7 @@ static int list_records(const struct mailbox_decision *d, const struct state_mai
 	*out = pool_alloc(pool, (local->n_records + 1) * sizeof(**out));
 	for (size_t i = 0; i < local->n_records; i++) {
 		const struct state_record *r = &local->records[i];
-		if (decide_sends_record(d, r))
+		if (decide_sends(d, r->uid, r->modseq))
 			(*out)[n++] = (struct steps_record){r->uid, r->expunged, r->modseq};
 	}
 	return n;
@@ -228,7 +228,8 @@ static int send_steps(struct update *u, const struct mailbox_decision *d, enum s
 		size_t k = 0;
 		for (size_t i = 0; i < u->local.n_records; i++) {
 			const struct state_record *r = &u->local.records[i];
-			if (decide_sends_record(d, r) && decide_step_has(d, &plan.steps[s], r))
+			if (decide_sends(d, r->uid, r->modseq) &&
+			    decide_step_has(d, &plan.steps[s], r))
 				sent[k++] = *r;
 		}
 		decide_step_header(d, u->there ? &u->replica : NULL, &plan, s, &header);

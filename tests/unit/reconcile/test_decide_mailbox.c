@@ -38,7 +38,7 @@ static void one_that_is_not_there_goes_whole(void **state UNUSED)
 	d = decided(&a, NULL, true, false);
 	assert_int_equal(d.step, MAILBOX_SEND);
 	assert_false(d.header.has_since);
-	assert_true(decide_sends_record(&d, &old));
+	assert_true(decide_sends(&d, old.uid, old.modseq));
 	assert_true(decide_sends_body(&d, &old));
 	assert_true(decide_sends_body(&d, &gone)); /* its file is still here */
 	gone.unlinked = true;
@@ -145,10 +145,10 @@ static void what_was_not_sent_is_not_forgotten(void **state UNUSED)
 
 	a.highestmodseq = 12;
 	decide_mailbox(&a, &b, 7, &options, MAILBOX_FIRST, &d);
-	assert_true(decide_sends_record(&d, &pending));
+	assert_true(decide_sends(&d, pending.uid, pending.modseq));
 	assert_int_equal(d.reached, 10);
 	decide_mailbox(&a, &b, MAILBOX_ALL_SURE, &options, MAILBOX_FIRST, &d);
-	assert_false(decide_sends_record(&d, &pending));
+	assert_false(decide_sends(&d, pending.uid, pending.modseq));
 }
 
 static void a_guess_of_the_replica_hides_no_change(void **state UNUSED)
@@ -160,7 +160,7 @@ static void a_guess_of_the_replica_hides_no_change(void **state UNUSED)
 	b.foldermodseq = b.highestmodseq; /* renamed there a moment ago */
 	a.highestmodseq = 12;
 	d = decided(&a, &b, true, false);
-	assert_true(decide_sends_record(&d, &hidden));
+	assert_true(decide_sends(&d, hidden.uid, hidden.modseq));
 	assert_int_equal(d.reached, 10);
 	assert_int_equal(d.header.since_modseq, 10);
 	assert_false(d.gaps);
@@ -182,9 +182,9 @@ static void a_delta_is_what_changed_and_what_is_new(void **state UNUSED)
 	a.highestmodseq = 11;
 	d = decided(&a, &b, true, false);
 	assert_int_equal(d.step, MAILBOX_SEND);
-	assert_false(decide_sends_record(&d, &same));
-	assert_true(decide_sends_record(&d, &changed));
-	assert_true(decide_sends_record(&d, &late));
+	assert_false(decide_sends(&d, same.uid, same.modseq));
+	assert_true(decide_sends(&d, changed.uid, changed.modseq));
+	assert_true(decide_sends(&d, late.uid, late.modseq));
 	assert_false(decide_sends_body(&d, &changed));
 	assert_true(decide_sends_body(&d, &late));
 	assert_true(d.header.has_since);

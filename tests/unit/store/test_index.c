@@ -170,6 +170,62 @@ static void a_damaged_record_costs_itself_only(void **state)
 		}
 }
 
+/* How many records a walk gives; those that changed since must be among them. */
+static unsigned given_since(struct mailbox *m, uint64_t since, const uint32_t *changed)
+{
+	struct view_walk walk = view_walk_since(&m->view, since);
+	const struct record *r;
+	uint32_t last = 0;
+	unsigned n = 0;
+
+	for (; (r = view_next(&m->view, &walk)); n++) {
+		assert_true(r->uid > last);
+		last = r->uid;
+		if (r->modseq > since)
+			assert_int_equal(r->uid, *changed++);
+	}
+	assert_int_equal(*changed, 0);
+	return n;
+}
+
+/* Whether the change is in the base or behind it, in the journal. */
+static void what_has_not_changed_is_passed_over(void **state)
+{
+	enum { N = 3 * VIEW_RUN };
+	struct rig *rig = *state;
+	struct mailbox *m;
+	struct us_err err;
+	uint64_t since, later;
+
+	rig_create(rig, "user.bob");
+	for (unsigned i = 0; i < N; i++)
+		rig_append(rig, "user.bob", MESSAGE, 0);
+	m = rig_mailbox(rig, "user.bob");
+	assert_ok(mailbox_lock(m, &err), &err);
+	assert_ok(compact(m, &err), &err);
+	mailbox_unlock(m);
+	since = m->view.counters.highestmodseq;
+	assert_int_equal(given_since(m, since, (uint32_t[]){0}), 0);
+	mailbox_close(&m);
+
+	rig_flags(rig, "user.bob", 9, FLAG_SEEN, false);
+	rig_flags(rig, "user.bob", N, FLAG_SEEN, false);
+	rig_append(rig, "user.bob", MESSAGE, 0);
+	m = rig_mailbox(rig, "user.bob");
+	assert_int_equal(given_since(m, since, (uint32_t[]){9, N, N + 1, 0}), 2 * VIEW_RUN + 1);
+	assert_int_equal(given_since(m, since - 1, (uint32_t[]){9, N, N + 1, 0}), N + 1);
+	assert_ok(mailbox_lock(m, &err), &err);
+	assert_ok(compact(m, &err), &err);
+	mailbox_unlock(m);
+	later = m->view.counters.highestmodseq;
+	mailbox_close(&m);
+
+	m = rig_mailbox(rig, "user.bob");
+	assert_int_equal(given_since(m, later, (uint32_t[]){0}), 0);
+	assert_true(given_since(m, since, (uint32_t[]){9, N, N + 1, 0}) >= 3);
+	mailbox_close(&m);
+}
+
 /* It would be a mailbox without that message, with nothing to tell of it. */
 static void it_is_not_made_anew_without_it(void **state)
 {
@@ -202,6 +258,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(every_uid_has_its_place),
 		T(a_damaged_record_costs_itself_only),
+		T(what_has_not_changed_is_passed_over),
 		T(it_is_not_made_anew_without_it),
 	};
 
