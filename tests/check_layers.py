@@ -19,6 +19,7 @@ LAYERS = {
     "server/csync": ["server/base", "server/store", "server/session", "reconcile/wire.h"],
     "server/imap": ["server/base", "server/store", "server/session", "server/csync"],
     "server/lmtp": ["server/base", "server/store", "server/session", "server/csync"],
+    "server/idle": ["server/base", "server/store", "server/session"],
     "sync_client": ["server/base", "server/store", "reconcile", "synclog", "channels", "server/session",
                     "server/csync"],
     "sync_server": ["server/base", "server/store", "reconcile", "synclog", "channels", "server/session",

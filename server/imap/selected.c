@@ -215,7 +215,7 @@ int selected_open(struct imap_session *s, struct span name, uint32_t rights, boo
 	int rc;
 
 	sel->session = s;
-	sel->bell = -1;
+	bell_init(&sel->bell);
 	sel->rights = rights;
 	sel->examined = examine || s->options->read_only;
 	sel->read_only = sel->examined || !(rights & SELECTED_WRITE_RIGHTS);
@@ -244,7 +244,7 @@ void selected_close(struct selected **selected)
 	if (!sel)
 		return;
 	mailbox_close(&sel->mailbox);
-	io_close(&sel->bell);
+	bell_fini(&sel->bell);
 	seqmap_free(&sel->map);
 	uidset_free(&sel->changed);
 	uidset_free(&sel->expunged);

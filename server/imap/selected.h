@@ -35,6 +35,7 @@
 #include "server/imap/seqmap.h"
 #include "server/imap/token.h"
 #include "server/imap/uidset.h"
+#include "server/session/bell.h"
 #include "server/store/mailbox.h"
 
 struct access;
@@ -75,8 +76,7 @@ struct selected {
 	struct uidset seen;    /* of this user, unless own_seen */
 	struct buf seen_text;  /* as it was read */
 	uint32_t seen_last_uid;
-	int bell; /* inotify(7), -1: not listening */
-	bool bell_hung;
+	struct bell bell; /* IDLE waits for it */
 };
 
 /* Open `name` (internal) and claim its recent messages. Tells nothing: SELECT does. */
@@ -155,9 +155,6 @@ enum selected_news {
 /* Take in what was published and write it: EXPUNGE (with QRESYNC VANISHED), EXISTS, RECENT, FLAGS, FETCH. US_ENOENT: the mailbox is gone
  * (deleted, or no longer for this user). Does not flush. */
 int selected_update(struct selected *sel, enum selected_news what, struct us_err *err);
-/* A descriptor that becomes readable when the mailbox changes; selected_bell_clear() after each time. */
-int selected_bell(struct selected *sel, int *fd, struct us_err *err);
-void selected_bell_clear(struct selected *sel);
 
 /* ---- what SELECT and STATUS say ------------------------------------------------------------------- */
 

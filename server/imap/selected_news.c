@@ -1,10 +1,4 @@
 /* selected_news.c - what others did to the selected mailbox, found and told (selected.h). */
-#include <errno.h>
-#include <limits.h>
-#include <sys/inotify.h>
-#include <unistd.h>
-
-#include "server/base/io.h"
 #include "server/base/mem.h"
 #include "server/imap/reply.h"
 #include "server/imap/resync.h"
@@ -238,51 +232,4 @@ void selected_unlock(struct selected *sel, uint64_t told_modseq)
 	mailbox_unlock(sel->mailbox);
 	if (told_modseq > sel->known)
 		sel->known = told_modseq;
-}
-
-/* ---- the bell -------------------------------------------------------------------------------------- */
-
-static int hang_bell(struct selected *sel, struct us_err *err)
-{
-	char path[PATH_MAX];
-	int rc = mailbox_bell(sel->mailbox, path, sizeof(path));
-
-	if (rc < 0)
-		return us_fail(err, rc, "the path of %s is too long", sel->mailbox->name.data);
-	if (inotify_add_watch(sel->bell, path, IN_MODIFY | IN_DELETE_SELF) < 0)
-		return us_fail_errno(err, "watch %s", path);
-	sel->bell_hung = true;
-	return 0;
-}
-
-int selected_bell(struct selected *sel, int *fd, struct us_err *err)
-{
-	int rc = 0;
-
-	if (sel->bell < 0)
-		sel->bell = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (sel->bell < 0)
-		return us_fail_errno(err, "inotify");
-	if (!sel->bell_hung)
-		rc = hang_bell(sel, err);
-	if (rc == 0)
-		*fd = sel->bell;
-	return rc;
-}
-
-void selected_bell_clear(struct selected *sel)
-{
-	char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
-	ssize_t n;
-
-	while ((n = read(sel->bell, events, sizeof(events))) > 0 || (n < 0 && errno == EINTR)) {
-		for (ssize_t at = 0; at < n;) {
-			const struct inotify_event *event = (const void *)(events + at);
-
-			if (event->mask &
-			    IN_IGNORED) /* the file is gone: the mailbox moved, or is gone too */
-				sel->bell_hung = false;
-			at += (ssize_t)(sizeof(*event) + event->len);
-		}
-	}
 }

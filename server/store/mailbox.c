@@ -417,17 +417,22 @@ int mailbox_open_message(struct mailbox *m, uint32_t uid, int *out, struct us_er
 	return io_open(NULL, m->dir, name, O_RDONLY, 0, out, err);
 }
 
-int mailbox_bell(struct mailbox *m, char *path, size_t size)
+int mailbox_bell_path(const char *root, const struct storeid *id, char *path, size_t size)
 {
 	struct buf below = BUF_INIT;
-	int len, rc = mailbox_open_lock(m, NULL); /* nobody may have locked it yet */
+	int len;
 
-	if (rc < 0)
-		return rc;
-	partition_mailbox_path(&m->row.storeid, &below);
-	len = snprintf(path, size, "%s/%s/" LOCK_FILE, m->partition->path, below.data);
+	partition_mailbox_path(id, &below);
+	len = snprintf(path, size, "%s/%s/" LOCK_FILE, root, below.data);
 	buf_free(&below);
 	return len < (int)size ? 0 : US_ELIMIT;
+}
+
+int mailbox_bell(struct mailbox *m, char *path, size_t size)
+{
+	int rc = mailbox_open_lock(m, NULL); /* nobody may have locked it yet */
+
+	return rc < 0 ? rc : mailbox_bell_path(m->partition->path, &m->row.storeid, path, size);
 }
 
 static int peek_index(int dir, const struct mailbox_row *row, struct index_header *out,

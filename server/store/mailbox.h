@@ -86,9 +86,10 @@ int mailbox_peek(struct store *store, const struct mailbox_row *row, struct coun
 /* When something of a mailbox was published last, or its row changed (seconds). */
 int mailbox_last_change(struct store *store, const struct mailbox_row *row, int64_t *out,
 			struct us_err *err);
-/* Descriptor of mbox.lk, on which inotify(7) sees IN_MODIFY at each publication (the bell); its path below /proc/self/fd or the
- * directory's is the caller's business. */
+/* The bell: path of mbox.lk, made if it is not there, on which inotify(7) sees IN_MODIFY at each publication. US_ELIMIT: longer
+ * than `size`. The second only puts it together, for who knows a mailbox by its id and the root of its partition. */
 int mailbox_bell(struct mailbox *m, char *path, size_t size);
+int mailbox_bell_path(const char *root, const struct storeid *id, char *path, size_t size);
 
 /* ---- rows, for all of the store ----------------------------------------------------------------- */
 

@@ -473,14 +473,15 @@ static void the_bell_rings_for_a_commit(void **state)
 	rig_create(rig, BOX);
 	desk_open(&d, rig, "bob");
 	desk_select(&d, false);
-	assert_ok(selected_bell(d.sel, &p.fd, &err), &err);
+	assert_ok(bell_tend(&d.sel->bell, NULL, d.sel->mailbox, &err), &err);
+	p.fd = d.sel->bell.fds[1]; /* an instance of our own */
 	assert_int_equal(poll(&p, 1, 0), 0);
 	rig_append(rig, BOX, MESSAGE, 0);
 	assert_int_equal(poll(&p, 1, 1000), 1);
-	selected_bell_clear(d.sel);
+	bell_take(&d.sel->bell);
 	update(&d, c, SELECTED_ALL);
 	assert_int_equal(c->n, 1);
-	selected_bell_clear(d.sel); /* our own claim of \Recent rang, too */
+	bell_take(&d.sel->bell); /* our own claim of \Recent rang, too */
 	assert_int_equal(poll(&p, 1, 0), 0);
 	desk_close(&d);
 	free(c);
