@@ -48,15 +48,15 @@ static void divide(struct ranges *r, size_t from, size_t to)
 
 /* ---- our own ------------------------------------------------------------------------------------- */
 
-static int sum_user(struct search *f, size_t i, struct pool *scratch, struct us_err *err)
+static int sum_user(struct search *f, struct accounts *accounts, size_t i, struct pool *scratch,
+		    struct us_err *err)
 {
-	bool scripts_are_mailboxes = f->s->options.sieve_mailbox, exists;
 	struct state_user user;
-	int rc = account_read(f->s->store, f->users[i], scripts_are_mailboxes, scratch, &user,
-			      &exists, err);
+	bool exists;
+	int rc = accounts_read(accounts, f->users[i], scratch, &user, &exists, err);
 
 	if (rc == 0)
-		f->sums[i] = digest_of_user(&user, scripts_are_mailboxes);
+		f->sums[i] = digest_of_user(&user, f->s->options.sieve_mailbox);
 	pool_clear(scratch);
 	return rc;
 }
@@ -65,14 +65,16 @@ static int sum_user(struct search *f, size_t i, struct pool *scratch, struct us_
 static int sum_all(struct search *f, size_t n, const struct sync_walk *how, struct us_err *err)
 {
 	struct pool *scratch = pool_new();
+	struct accounts *accounts = NULL;
 	struct us_err ignored;
-	int rc = 0;
+	int rc = accounts_begin(f->s->store, f->s->options.sieve_mailbox, n, &accounts, err);
 
 	for (size_t i = 0; rc == 0 && i < n; i++) {
-		(void)sum_user(f, i, scratch, &ignored);
+		(void)sum_user(f, accounts, i, scratch, &ignored);
 		if (how->between)
 			rc = how->between(how->ctx, err);
 	}
+	accounts_end(&accounts);
 	pool_free(&scratch);
 	return rc;
 }

@@ -62,6 +62,81 @@ int annotations_list(struct store *store, const struct storeid *id, struct pool 
 	return rc < 0 ? rc : 0;
 }
 
+struct annotations_all {
+	struct pool *pool;
+	struct storeid *ids; /* items[i] is of mailbox ids[i]; both are sorted as the table is */
+	struct state_annotation *items;
+	size_t n, cap_ids, cap_items;
+	struct us_err *err;
+	size_t most;
+};
+
+static int collect_of_all(void *ctx, struct span key, struct span payload,
+			  const struct meta_stamp *stamp)
+{
+	struct annotations_all *all = ctx;
+	struct collector one = {all->pool, all->items, all->n, all->cap_items, all->err};
+	int rc = key.len > STOREID_SIZE
+			 ? collect(&one, key, payload, stamp)
+			 : us_fail(all->err, US_ECORRUPT, "a malformed key in the annotations");
+
+	all->items = one.items;
+	all->cap_items = one.cap;
+	if (rc < 0)
+		return rc;
+	us_grow(&all->ids, all->n, &all->cap_ids, sizeof(all->ids[0]));
+	memcpy(all->ids[all->n++].byte, key.ptr + 1, STOREID_SIZE);
+	return all->n > all->most;
+}
+
+void annotations_all_free(struct annotations_all **all)
+{
+	if (!*all)
+		return;
+	pool_free(&(*all)->pool);
+	free((*all)->ids);
+	free((*all)->items);
+	free(*all);
+	*all = NULL;
+}
+
+int annotations_list_all(struct store *store, size_t most, struct annotations_all **out,
+			 struct us_err *err)
+{
+	struct annotations_all *all = us_calloc(1, sizeof(*all));
+	int rc;
+
+	all->pool = pool_new();
+	all->err = err;
+	all->most = most;
+	rc = meta_range_prefix(store_meta(store), META_ANNOTATIONS, SPAN_LIT("M"), 0,
+			       collect_of_all, all, err);
+	all->err = NULL;
+	if (rc == 0)
+		*out = all;
+	else
+		annotations_all_free(&all);
+	return rc < 0 ? rc : rc == 0;
+}
+
+void annotations_all_of(const struct annotations_all *all, const struct storeid *id,
+			const struct state_annotation **out, size_t *n_out)
+{
+	size_t low = 0, high = all->n, n = 0;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (storeid_cmp(&all->ids[middle], id) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	while (low + n < all->n && storeid_cmp(&all->ids[low + n], id) == 0)
+		n++;
+	*out = n ? &all->items[low] : NULL;
+	*n_out = n;
+}
+
 int annotation_get(struct store *store, const struct storeid *id, struct span entry,
 		   struct span userid, struct buf *value, struct us_err *err)
 {

@@ -19,6 +19,16 @@ struct meta_batch;
 /* All of a mailbox (id) or of the server (NULL), sorted by entry and user; they live in pool. 0 when well. */
 int annotations_list(struct store *store, const struct storeid *id, struct pool *pool,
 		     const struct state_annotation **out, size_t *n_out, struct us_err *err);
+
+/* Those of every mailbox at once, as they are now; for who goes through all mailboxes. 1 with *out the caller's, or 0: there are
+ * more than `most`. */
+struct annotations_all; /* opaque */
+int annotations_list_all(struct store *store, size_t most, struct annotations_all **out,
+			 struct us_err *err);
+void annotations_all_free(struct annotations_all **all);
+/* They live in `all`. */
+void annotations_all_of(const struct annotations_all *all, const struct storeid *id,
+			const struct state_annotation **out, size_t *n_out);
 /* One value: 1 and appended to *value, or 0. */
 int annotation_get(struct store *store, const struct storeid *id, struct span entry,
 		   struct span userid, struct buf *value, struct us_err *err);

@@ -468,6 +468,20 @@ static int list_prefix(struct store *store, struct span prefix_key,
 	return rc;
 }
 
+static int list_between(struct store *store, struct span first_key, struct span end_key,
+			int (*fn)(void *ctx, struct span name, const struct mailbox_row *row,
+				  struct us_err *err),
+			void *ctx, struct us_err *err)
+{
+	struct lister l = {.fn = fn, .ctx = ctx, .pool = pool_new(), .name = BUF_INIT, .err = err};
+	int rc = meta_range(store_meta(store), META_MAILBOXES, first_key, end_key, 0, list_one, &l,
+			    err);
+
+	pool_free(&l.pool);
+	buf_free(&l.name);
+	return rc;
+}
+
 int folder_list(struct store *store, struct span prefix,
 		int (*fn)(void *ctx, struct span name, const struct mailbox_row *row,
 			  struct us_err *err),
@@ -487,16 +501,12 @@ int folder_list_between(struct store *store, struct span first, struct span end,
 				  struct us_err *err),
 			void *ctx, struct us_err *err)
 {
-	struct lister l = {.fn = fn, .ctx = ctx, .pool = pool_new(), .name = BUF_INIT, .err = err};
 	struct buf from = BUF_INIT, to = BUF_INIT;
 	int rc;
 
 	mboxname_to_key(first, &from);
 	mboxname_to_key(end, &to);
-	rc = meta_range(store_meta(store), META_MAILBOXES, buf_span(&from),
-			to.len ? buf_span(&to) : SPAN_NULL, 0, list_one, &l, err);
-	pool_free(&l.pool);
-	buf_free(&l.name);
+	rc = list_between(store, buf_span(&from), to.len ? buf_span(&to) : SPAN_NULL, fn, ctx, err);
 	buf_free(&from);
 	buf_free(&to);
 	return rc;
@@ -507,20 +517,13 @@ int folder_list_tree(struct store *store, struct span name,
 			       struct us_err *err),
 		     void *ctx, struct us_err *err)
 {
-	struct pool *pool = pool_new();
-	struct buf key = BUF_INIT;
-	struct mailbox_row row;
-	int rc = mailbox_row_get(store, name, pool, &row, NULL, NULL, err);
+	struct buf first = BUF_INIT, end = BUF_INIT;
+	int rc;
 
-	if (rc > 0)
-		rc = fn(ctx, name, &row, err);
-	if (rc == 0) {
-		mboxname_to_key(name, &key);
-		buf_add_char(&key, MBOXNAME_KEYSEP);
-		rc = list_prefix(store, buf_span(&key), fn, ctx, err);
-	}
-	buf_free(&key);
-	pool_free(&pool);
+	mboxname_tree_keys(name, &first, &end);
+	rc = list_between(store, buf_span(&first), buf_span(&end), fn, ctx, err);
+	buf_free(&first);
+	buf_free(&end);
 	return rc;
 }
 

@@ -465,6 +465,13 @@ void mboxname_from_key(struct span key, struct buf *out)
 	add_swapped(out, key, MBOXNAME_KEYSEP, '.');
 }
 
+void mboxname_tree_keys(struct span internal, struct buf *first, struct buf *end)
+{
+	mboxname_to_key(internal, first);
+	mboxname_to_key(internal, end);
+	buf_add_char(end, MBOXNAME_KEYSEP + 1);
+}
+
 int mboxname_cmp(struct span a, struct span b)
 {
 	size_t len = a.len < b.len ? a.len : b.len;

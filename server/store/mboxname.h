@@ -69,6 +69,8 @@ int mboxname_check_storable(struct span internal, struct us_err *err);
 /* The key form, and back. */
 void mboxname_to_key(struct span internal, struct buf *out);
 void mboxname_from_key(struct span key, struct buf *out);
+/* Where the keys of a name and of all below it begin and, without this one, end: no byte of a name is below a blank. */
+void mboxname_tree_keys(struct span internal, struct buf *first, struct buf *end);
 /* The order of the mailbox list: that of the keys. */
 int mboxname_cmp(struct span a, struct span b);
 

@@ -183,6 +183,22 @@ int quota_list(struct store *store, struct span prefix,
 	return rc;
 }
 
+int quota_list_tree(struct store *store, struct span name,
+		    int (*fn)(void *ctx, const struct state_quota *quota, struct us_err *err),
+		    void *ctx, struct us_err *err)
+{
+	struct lister l = {fn, ctx, err};
+	struct buf first = BUF_INIT, end = BUF_INIT;
+	int rc;
+
+	mboxname_tree_keys(name, &first, &end);
+	rc = meta_range(store_meta(store), META_QUOTA, buf_span(&first), buf_span(&end), 0,
+			list_one, &l, err);
+	buf_free(&first);
+	buf_free(&end);
+	return rc;
+}
+
 /* ---- usage ------------------------------------------------------------------------------------- */
 
 struct sum {

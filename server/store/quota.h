@@ -22,6 +22,10 @@ int quota_set(struct store *store, const struct state_quota *quota, struct us_er
 int quota_remove(struct store *store, struct span root, struct us_err *err);
 /* The same, but only if no mailbox is under the root: 1 it is removed (would be, with dry_run), 0 it is in use. */
 int quota_remove_unused(struct store *store, struct span root, bool dry_run, struct us_err *err);
+/* Roots that are that name or below it, in list order. */
+int quota_list_tree(struct store *store, struct span name,
+		    int (*fn)(void *ctx, const struct state_quota *quota, struct us_err *err),
+		    void *ctx, struct us_err *err);
 /* The root that governs `name`: 1 and appended, or 0. */
 int quota_root_of(struct store *store, struct span name, struct buf *root, struct us_err *err);
 /* All roots from `prefix` on that begin with it. */

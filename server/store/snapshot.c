@@ -61,18 +61,15 @@ static int add_quota_root(struct mailbox *m, struct pool *pool, struct state_mai
 	return rc < 0 ? rc : 0;
 }
 
-int snapshot_mailbox(struct mailbox *m, struct pool *pool, struct state_mailbox *out,
-		     struct us_err *err)
+static void copy_counters(const struct counters *c, const struct mailbox_row *row,
+			  struct pool *pool, struct state_mailbox *out)
 {
-	const struct counters *c = &m->view.counters;
-	int rc;
-
-	copy_row(buf_span(&m->name), &m->row, pool, out);
 	out->sync_crc = c->sync_crc;
 	out->sync_crc_annot = c->sync_crc_annot;
 	out->has_sync_crc_annot = true;
 	out->last_uid = c->last_uid;
-	out->highestmodseq = mailbox_highestmodseq(m);
+	out->highestmodseq =
+		c->highestmodseq > row->lastmodseq ? c->highestmodseq : row->lastmodseq;
 	out->recentuid = c->recentuid;
 	out->recenttime = c->recenttime;
 	out->last_appenddate = c->last_append;
@@ -80,9 +77,38 @@ int snapshot_mailbox(struct mailbox *m, struct pool *pool, struct state_mailbox 
 	out->pop3_show_after = c->pop3_show_after;
 	out->xconvmodseq = c->xconvmodseq;
 	out->uidvalidity = c->uidvalidity;
-	out->partition = pool_span(pool, m->row.partition);
+	out->partition = pool_span(pool, row->partition);
 	out->options = c->options;
 	out->deletedmodseq = c->deletedmodseq;
+}
+
+int snapshot_row(struct store *store, struct span name, const struct mailbox_row *row,
+		 struct pool *pool, struct state_mailbox *out, struct us_err *err)
+{
+	struct counters c;
+	int rc;
+
+	if (mboxtype_has(row->type, MBOXTYPE_INTERMEDIATE)) {
+		snapshot_entry(name, row, pool, out);
+		return 1;
+	}
+	if (!mailbox_row_is_real(row))
+		return 0;
+	rc = mailbox_peek(store, row, &c, err);
+	if (rc < 0)
+		return rc == US_ENOENT ? 0 : us_err_prefix(err, "%.*s", SPAN_ARG(name));
+	copy_row(name, row, pool, out);
+	copy_counters(&c, row, pool, out);
+	return 1;
+}
+
+int snapshot_mailbox(struct mailbox *m, struct pool *pool, struct state_mailbox *out,
+		     struct us_err *err)
+{
+	int rc;
+
+	copy_row(buf_span(&m->name), &m->row, pool, out);
+	copy_counters(&m->view.counters, &m->row, pool, out);
 	rc = add_quota_root(m, pool, out, err);
 	if (rc == 0)
 		rc = annotations_list(m->store, &m->row.storeid, pool, &out->annotations,
@@ -167,22 +193,19 @@ void snapshot_recount(struct mailbox *m, uint32_t *sync_crc, uint32_t *sync_crc_
 
 /* ---- users ------------------------------------------------------------------------------------- */
 
-struct collector {
-	struct pool *pool;
-	struct span *items;
-	size_t n, cap;
+struct passing {
+	snapshot_row_fn *fn;
+	void *ctx;
 };
 
-static int collect(void *ctx, struct span name, const struct mailbox_row *row,
-		   struct us_err *err UNUSED)
+static int pass_if_ours(void *ctx, struct span name, const struct mailbox_row *row,
+			struct us_err *err)
 {
-	struct collector *c = ctx;
+	struct passing *p = ctx;
 
 	if (mboxtype_has(row->type, MBOXTYPE_DELETED) || mboxtype_has(row->type, MBOXTYPE_REMOTE))
 		return 0;
-	us_grow(&c->items, c->n, &c->cap, sizeof(c->items[0]));
-	c->items[c->n++] = pool_span(c->pool, name);
-	return 0;
+	return p->fn(p->ctx, name, row, err);
 }
 
 /* [dom!]DELETED.user.bob from [dom!]user.bob. */
@@ -198,26 +221,51 @@ static void deleted_tree(struct store *store, struct span inbox, struct buf *out
 		   SPAN_ARG(mboxname_local(inbox)));
 }
 
-int snapshot_user_names(struct store *store, struct span userid, struct pool *pool,
-			const struct span **names, size_t *n_out, struct us_err *err)
+int snapshot_user_rows(struct store *store, struct span userid, snapshot_row_fn *fn, void *ctx,
+		       struct us_err *err)
 {
-	struct collector c = {.pool = pool};
+	struct passing p = {fn, ctx};
 	struct buf inbox = BUF_INIT, deleted = BUF_INIT;
-	struct span *kept;
 	int rc;
 
 	mboxname_user_inbox(userid, &inbox);
 	deleted_tree(store, buf_span(&inbox), &deleted);
-	rc = folder_list_tree(store, buf_span(&inbox), collect, &c, err);
+	rc = folder_list_tree(store, buf_span(&inbox), pass_if_ours, &p, err);
 	if (rc == 0)
-		rc = folder_list_tree(store, buf_span(&deleted), collect, &c, err);
+		rc = folder_list_tree(store, buf_span(&deleted), pass_if_ours, &p, err);
+	buf_free(&inbox);
+	buf_free(&deleted);
+	return rc;
+}
+
+struct collector {
+	struct pool *pool;
+	struct span *items;
+	size_t n, cap;
+};
+
+static int collect(void *ctx, struct span name, const struct mailbox_row *row UNUSED,
+		   struct us_err *err UNUSED)
+{
+	struct collector *c = ctx;
+
+	us_grow(&c->items, c->n, &c->cap, sizeof(c->items[0]));
+	c->items[c->n++] = pool_span(c->pool, name);
+	return 0;
+}
+
+int snapshot_user_names(struct store *store, struct span userid, struct pool *pool,
+			const struct span **names, size_t *n_out, struct us_err *err)
+{
+	struct collector c = {.pool = pool};
+	struct span *kept;
+	int rc = snapshot_user_rows(store, userid, collect, &c, err);
+
 	kept = pool_alloc(pool, us_mul_size(c.n ? c.n : 1, sizeof(*kept)));
 	if (c.n)
 		memcpy(kept, c.items, c.n * sizeof(*kept));
 	*names = kept;
 	*n_out = c.n;
 	free(c.items);
-	buf_free(&inbox);
-	buf_free(&deleted);
 	return rc < 0 ? rc : 0;
 }

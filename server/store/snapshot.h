@@ -22,11 +22,22 @@ void snapshot_entry(struct span name, const struct mailbox_row *row, struct pool
 int snapshot_name(struct store *store, struct span name, struct pool *pool,
 		  struct state_mailbox *out, struct mailbox **m, struct us_err *err);
 
+/* The same from its row alone, without opening it: neither quota root nor annotations, and nothing is checked but what is read
+ * (mailbox_peek()). 1, or 0 as snapshot_name(). */
+int snapshot_row(struct store *store, struct span name, const struct mailbox_row *row,
+		 struct pool *pool, struct state_mailbox *out, struct us_err *err);
+
 /* One record; keywords and lists of annotations are made in `pool`. */
 void snapshot_record(struct mailbox *m, const struct record *r, struct pool *pool,
 		     struct state_record *out);
 
-/* What the folders of a user are, in list order: INBOX first, then children, then those under DELETED; names only. */
+/* The folders of a user, in list order: INBOX first, then children, then those under DELETED; not those that are remote or only
+ * remembered. fn: 0 go on, else stop with that. */
+typedef int snapshot_row_fn(void *ctx, struct span name, const struct mailbox_row *row,
+			    struct us_err *err);
+int snapshot_user_rows(struct store *store, struct span userid, snapshot_row_fn *fn, void *ctx,
+		       struct us_err *err);
+/* Their names only. */
 int snapshot_user_names(struct store *store, struct span userid, struct pool *pool,
 			const struct span **names, size_t *n_out, struct us_err *err);
 

@@ -239,11 +239,9 @@ static int remove_quotas(struct store *store, struct span inbox, struct pool *po
 			 struct us_err *err)
 {
 	struct names names = {.pool = pool};
-	int rc = quota_list(store, inbox, collect_root, &names, err);
+	int rc = quota_list_tree(store, inbox, collect_root, &names, err);
 
 	for (size_t i = 0; rc == 0 && i < names.n; i++) {
-		if (!span_eq(names.items[i], inbox) && !mboxname_is_below(names.items[i], inbox))
-			continue;
 		rc = quota_remove(store, names.items[i], err);
 		if (rc == US_ENOENT)
 			rc = 0;
@@ -386,6 +384,39 @@ int users_list(struct store *store, int (*fn)(void *ctx, struct span userid, str
 	struct user_lister l = {fn, ctx};
 
 	return folder_list(store, SPAN_NULL, list_if_inbox, &l, err);
+}
+
+struct named_lister {
+	struct user_lister l;
+	struct buf name, userid;
+	struct us_err *err;
+};
+
+static int list_if_named_so(void *ctx, struct span key, struct span payload UNUSED,
+			    const struct meta_stamp *stamp UNUSED)
+{
+	struct named_lister *n = ctx;
+
+	buf_clear(&n->name);
+	buf_clear(&n->userid);
+	mboxname_from_key(key, &n->name);
+	if (!mboxname_is_inbox(buf_span(&n->name)) ||
+	    !mboxname_owner(buf_span(&n->name), NULL, &n->userid))
+		return 0;
+	return n->l.fn(n->l.ctx, buf_span(&n->userid), n->err);
+}
+
+int users_list_named(struct store *store,
+		     int (*fn)(void *ctx, struct span userid, struct us_err *err), void *ctx,
+		     struct us_err *err)
+{
+	struct named_lister n = {{fn, ctx}, BUF_INIT, BUF_INIT, err};
+	int rc = meta_range(store_meta(store), META_MAILBOXES, SPAN_NULL, SPAN_NULL,
+			    META_NO_PAYLOADS, list_if_named_so, &n, err);
+
+	buf_free(&n.name);
+	buf_free(&n.userid);
+	return rc;
 }
 
 struct removed_lister {

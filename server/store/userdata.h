@@ -44,5 +44,9 @@ int userdata_list_removed(struct store *store, char kind,
 /* Tell every user there is: fn gets the external user id. */
 int users_list(struct store *store, int (*fn)(void *ctx, struct span userid, struct us_err *err),
 	       void *ctx, struct us_err *err);
+/* The same by names alone, for less: also those whose INBOX is remote or an entry without mail. */
+int users_list_named(struct store *store,
+		     int (*fn)(void *ctx, struct span userid, struct us_err *err), void *ctx,
+		     struct us_err *err);
 
 #endif

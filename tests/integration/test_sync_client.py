@@ -140,6 +140,60 @@ def test_whatever_differs_of_a_user_is_found_among_others(pair):
         assert a.said("-A") == [], changes
 
 
+def scripts_and_more(a):
+    """What steps_of_a_user() has not: a script is a message of a mailbox of its own; the end of what there was; a root above."""
+    script = a.message("Subject: filter\r\n\r\nkeep;\r\n", "script")
+    return [
+        (["create user.bob.#sieve bob lrswipkxtecdan"], ["MAILBOX user.bob.#sieve"]),
+        ([f"append user.bob.#sieve {script} \\Flagged"], ["MAILBOX user.bob.#sieve"]),
+        (["mailboxannotation user.bob.Sent /comment - -"], ["MAILBOX user.bob.Sent"]),
+        (["unsubscribe bob user.bob.Sent"], ["UNSUB bob user.bob.Sent"]),
+        (["quota user STORAGE 9000"], ["QUOTA user"]),
+        (["rename user.bob.Sent user.bob.Sent p2"], ["RENAME user.bob.Sent -> user.bob.Sent (p2)", "MAILBOX user.bob.Sent"]),
+    ]
+
+
+def users_said(a):
+    """By a run that compares everything: the users who were not equal. (A root of a quota above users is told each time.)"""
+    return [line for line in a.said("-A") if line.startswith("USER ")]
+
+
+def test_scripts_and_the_end_of_things_are_found_among_others(pair):
+    a, b = pair()
+    bob(a)
+    others(a, 40)    # so many that annotations are read by the table
+    a.do("subscribe bob user.bob.Sent", "mailboxannotation user.bob.Sent /comment - hello")
+    a.sync("-A")
+    for changes, said in scripts_and_more(a):
+        a.do(*changes)
+        assert {"USER bob", *said} <= set(a.said("-A")), changes
+        assert differences(a, b, ["bob", "u000"]) == []
+        assert users_said(a) == [], changes
+
+
+@pytest.mark.limit(300)
+def test_what_was_changed_before_the_machine_fell_over_is_found(pair):
+    """A change that was acknowledged is in what the headers say, however its writer and metad ended, and whoever recovers."""
+    a, b = pair()
+    bob(a)
+    others(a, 40)
+    a.do("create shared")
+    uniqueid = a.do("show shared")[0].split("uniqueid=")[1].split()[0]
+    a.sync("-A")
+    for number, (changes, said) in enumerate([*steps_of_a_user(uniqueid), *scripts_and_more(a)]):
+        if number % 3 == 2:
+            b.kill()
+            b.start()
+        a.do(*changes)
+        a.kill()
+        if number % 2:    # the words of the journals mean nothing after a boot: the look at a header is not enough then
+            a.environment["US_BOOT_ID"] = f"boot-{number:03}"
+        a.start()
+        assert {"USER bob", *said} <= set(a.said("-A", timeout=120)), changes
+        assert differences(a, b, ["bob", "u000"], ["shared"]) == []
+        assert users_said(a) == [], changes
+
+
 def test_what_was_changed_on_the_replica_is_found_among_others(pair):
     a, b = pair()
     bob(a)

@@ -7,6 +7,7 @@
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/base/wait.h"
+#include "server/store/meta/ahead.h"
 #include "server/store/meta/meta_private.h"
 
 #define DEFAULT_WAIT_MS     60000
@@ -203,6 +204,8 @@ int meta_range(struct meta *meta, enum meta_table table, struct span first, stru
 	bool more = true;
 	int rc = 0;
 
+	if (!flags && ahead_may_be_asked(meta))
+		return ahead_range(meta, table, first, end, fn, ctx, err);
 	r.range_flags = flags & META_NO_PAYLOADS ? RANGE_KEYS_ONLY : 0;
 	buf_add_span(&result.next, first);
 	while (rc == 0 && more) {

@@ -108,6 +108,14 @@ int meta_range(struct meta *meta, enum meta_table table, struct span first, stru
 int meta_range_prefix(struct meta *meta, enum meta_table table, struct span prefix, unsigned flags,
 		      meta_row_fn *fn, void *ctx, struct us_err *err);
 
+/* Rows beyond a range that is asked for, to be asked for next: for a walk over many users with a few rows each. While one is used
+ * ranges with payloads may show what was so at any time since it was made, our own changes included; all else is as ever. */
+struct meta_ahead; /* opaque */
+struct meta_ahead *meta_ahead_new(void);
+void meta_ahead_free(struct meta_ahead **ahead);
+/* Use it from now on; NULL: none. It stays the caller's. */
+void meta_use_ahead(struct meta *meta, struct meta_ahead *ahead);
+
 /* ---- changing ---------------------------------------------------------------------------------- */
 
 /* Items, in the order they are carried out. Adding never fails: what is too large is found by meta_commit(). */

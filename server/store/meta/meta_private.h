@@ -37,6 +37,7 @@ struct meta {
 	/* A client's memory; the generations are NULL while there is no such file. */
 	struct generations *generations;
 	struct rowcache *cache;
+	struct meta_ahead *ahead; /* the caller's; NULL: nothing is read ahead */
 	int64_t looked_ms; /* when we last made sure that we have the right file of generations */
 };
 

@@ -485,6 +485,155 @@ static void long_ranges_come_whole(void **state)
 	assert_int_equal(c.n, 600);
 }
 
+/* ---- reading ahead ------------------------------------------------------------------------------- */
+
+#define GROUPS 400
+
+static void fill_groups(struct rig *rig)
+{
+	struct meta_batch batch;
+	char key[32];
+
+	meta_batch_init(&batch);
+	for (int i = 0; i < GROUPS; i++)
+		for (int k = 0; k < i % 4; k++) { /* some have no row at all */
+			snprintf(key, sizeof(key), "g%04d/%d", i, k);
+			meta_batch_put(&batch, META_QUOTA, span_of(key), span_of(key));
+		}
+	assert_ok(meta_commit(rig->meta, &batch, META_DURABLE, &rig->err), &rig->err);
+	meta_batch_fini(&batch);
+}
+
+static void expect_group(struct rig *rig, int i)
+{
+	char prefix[32], expected[200] = "";
+	struct buf out = BUF_INIT;
+
+	snprintf(prefix, sizeof(prefix), "g%04d/", i);
+	for (int k = 0; k < i % 4; k++)
+		snprintf(expected + strlen(expected), sizeof(expected) - strlen(expected),
+			 "%s%d=%s%d ", prefix, k, prefix, k);
+	assert_ok(meta_range_prefix(rig->meta, META_QUOTA, span_of(prefix), 0, join_keys, &out,
+				    &rig->err),
+		  &rig->err);
+	assert_string_equal(out.len ? out.data : "", expected);
+	buf_free(&out);
+}
+
+static unsigned pages_asked(struct rig *rig)
+{
+	struct buf text = BUF_INIT;
+	const char *at;
+	unsigned n;
+
+	assert_ok(meta_stat(rig->meta, &text, &rig->err), &rig->err);
+	at = strstr(text.data, "pages=");
+	assert_non_null(at);
+	n = (unsigned)strtoul(at + strlen("pages="), NULL, 10);
+	buf_free(&text);
+	return n;
+}
+
+static void ranges_one_after_the_other_cost_few_questions(void **state)
+{
+	struct rig *rig = *state;
+	struct meta_ahead *ahead = meta_ahead_new();
+	unsigned before;
+
+	fill_groups(rig);
+	meta_use_ahead(rig->meta, ahead);
+	before = pages_asked(rig);
+	for (int i = 0; i < GROUPS; i++)
+		expect_group(rig, i);
+	assert_true(pages_asked(rig) - before <= 8); /* of 600 rows: 16, 32, 64, ... */
+	meta_use_ahead(rig->meta, NULL);
+	before = pages_asked(rig);
+	expect_group(rig, 7);
+	assert_int_equal(pages_asked(rig) - before, 1);
+	meta_ahead_free(&ahead);
+}
+
+static void ranges_in_any_order_are_right(void **state)
+{
+	struct rig *rig = *state;
+	struct meta_ahead *ahead = meta_ahead_new();
+
+	fill_groups(rig);
+	meta_use_ahead(rig->meta, ahead);
+	for (int i = GROUPS - 1; i >= 0; i--)
+		expect_group(rig, i);
+	for (int i = 0; i < 3 * GROUPS; i++)
+		expect_group(rig, i * 131 % GROUPS);
+	for (int i = 0; i < GROUPS / 2; i++) { /* two walks side by side */
+		expect_group(rig, i);
+		expect_group(rig, GROUPS / 2 + i);
+	}
+	expect_range(rig, SPAN_LIT("g0003/2"), SPAN_LIT("g0006/1"), 0,
+		     "g0003/2=g0003/2 g0005/0=g0005/0 g0006/0=g0006/0 ");
+	expect_range(rig, SPAN_LIT("h"), SPAN_NULL, 0, "");
+	meta_use_ahead(rig->meta, NULL);
+	meta_ahead_free(&ahead);
+}
+
+/* Of a table longer than any page, each row once; a function that asks for ranges itself, and writes. */
+static void a_long_range_read_ahead_comes_whole(void **state)
+{
+	struct meta_ahead *ahead = meta_ahead_new();
+	struct rig *rig = *state;
+
+	meta_use_ahead(rig->meta, ahead);
+	long_ranges_come_whole(state);
+	meta_use_ahead(rig->meta, NULL);
+	meta_ahead_free(&ahead);
+}
+
+static int ask_within(void *ctx, struct span key, struct span payload UNUSED,
+		      const struct meta_stamp *stamp UNUSED)
+{
+	struct rig *rig = ctx;
+
+	if (span_is(key, "g0003/0"))
+		for (int i = GROUPS - 1; i > 0; i -= 7)
+			expect_group(rig, i);
+	return span_is(key, "g0300/0") ? 5 : 0;
+}
+
+static void a_range_within_a_range_disturbs_nothing(void **state)
+{
+	struct meta_ahead *ahead = meta_ahead_new();
+	struct rig *rig = *state;
+
+	fill_groups(rig);
+	meta_use_ahead(rig->meta, ahead);
+	for (int i = 0; i < 2; i++)
+		assert_ok(meta_range(rig->meta, META_QUOTA, SPAN_NULL, SPAN_LIT("g0200"), 0,
+				     ask_within, rig, &rig->err),
+			  &rig->err);
+	expect_group(rig, 3);
+	meta_use_ahead(rig->meta, NULL);
+	meta_ahead_free(&ahead);
+}
+
+static void what_was_read_ahead_ends_with_it(void **state)
+{
+	struct rig *rig = *state;
+	struct meta_ahead *ahead = meta_ahead_new();
+
+	put(rig, META_QUOTA, "a", "1");
+	meta_use_ahead(rig->meta, ahead);
+	expect_range(rig, SPAN_NULL, SPAN_NULL, 0, "a=1 ");
+	put(rig, META_QUOTA, "b", "2");
+	expect_row(rig, META_QUOTA, "b", "2"); /* one row is asked for as ever */
+	meta_use_ahead(rig->meta, NULL);
+	expect_range(rig, SPAN_NULL, SPAN_NULL, 0, "a=1 b=2 ");
+	meta_ahead_free(&ahead);
+	ahead = meta_ahead_new();
+	meta_use_ahead(rig->meta, ahead);
+	expect_range(rig, SPAN_NULL, SPAN_NULL, 0, "a=1 b=2 ");
+	meta_use_ahead(rig->meta, NULL);
+	meta_ahead_free(&ahead);
+}
+
 /* ---- one owner, crashes, a failing disk --------------------------------------------------------- */
 
 static void a_second_owner_is_refused(void **state)
@@ -662,6 +811,11 @@ int main(void)
 		T(limits_are_kept),
 		T(ranges_begin_and_end_where_asked),
 		T(long_ranges_come_whole),
+		T(ranges_one_after_the_other_cost_few_questions),
+		T(ranges_in_any_order_are_right),
+		T(a_long_range_read_ahead_comes_whole),
+		T(a_range_within_a_range_disturbs_nothing),
+		T(what_was_read_ahead_ends_with_it),
 		T(a_second_owner_is_refused),
 		T(a_child_of_an_owner_owns_nothing),
 		T(what_was_acknowledged_survives_kill),
