@@ -36,14 +36,11 @@ struct walk {
 
 /* ---- what there is -------------------------------------------------------------------------------- */
 
-static int note_user(void *ctx, struct span userid, struct us_err *err UNUSED)
+static void note_user(struct walk *w, struct span userid)
 {
-	struct walk *w = ctx;
-
 	if (userid.len >= w->how->prefix.len &&
 	    span_eq(span_make(userid.ptr, w->how->prefix.len), w->how->prefix))
 		add(&w->users, userid);
-	return 0;
 }
 
 static bool is_owned(const struct walk *w, struct span name)
@@ -75,14 +72,24 @@ static bool is_here(const struct walk *w, struct span name)
 	return here;
 }
 
+static void note_shared(struct walk *w, struct span name, const struct mailbox_row *row)
+{
+	if (!w->how->prefix.len && !mboxtype_has(row->type, MBOXTYPE_DELETED) &&
+	    !mboxtype_has(row->type, MBOXTYPE_REMOTE))
+		add(&w->mailboxes, name);
+}
+
 static int note_mailbox(void *ctx, struct span name, const struct mailbox_row *row,
 			struct us_err *err UNUSED)
 {
 	struct walk *w = ctx;
+	struct buf id = BUF_INIT;
 
-	if (!is_owned(w, name) && !mboxtype_has(row->type, MBOXTYPE_DELETED) &&
-	    !mboxtype_has(row->type, MBOXTYPE_REMOTE))
-		add(&w->mailboxes, name);
+	if (!mboxname_owner(name, store_config(w->s->store)->deletedprefix, &id))
+		note_shared(w, name, row);
+	else if (mboxname_is_inbox(name) && mailbox_row_is_real(row))
+		note_user(w, buf_span(&id));
+	buf_free(&id);
 	return 0;
 }
 
@@ -124,14 +131,12 @@ static int note_gone_root(void *ctx, struct span root, struct us_err *err UNUSED
 static int gather(struct walk *w, struct us_err *err)
 {
 	struct store *store = w->s->store;
-	int rc = users_list(store, note_user, w, err);
+	int rc = folder_list(store, SPAN_NULL, note_mailbox, w, err);
 
 	if (w->users.n)
 		qsort(w->users.items, w->users.n, sizeof(struct span), compare_spans);
 	if (rc == 0 && !w->how->prefix.len)
 		rc = userdata_list_removed(store, 'U', note_gone_user, w, err);
-	if (rc == 0 && !w->how->prefix.len)
-		rc = folder_list(store, SPAN_NULL, note_mailbox, w, err);
 	if (rc == 0 && !w->how->prefix.len)
 		rc = folder_list_tombstones(store, SPAN_NULL, note_removed, w, err);
 	if (rc == 0 && !w->how->prefix.len)

@@ -70,9 +70,10 @@ def fill(client, name, n):
 
 
 @contextmanager
-def calls_of(pid, out):
-    """out: how often the process makes each system call while the block runs; a read that found nothing yet is none."""
-    strace = subprocess.Popen(["strace", "-f", "-p", str(pid)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+def calls_of(pid, out, which="all"):
+    """out: how often the process makes each system call while the block runs; a read that found nothing yet is none. What strace says of
+    all must fit into a pipe."""
+    strace = subprocess.Popen(["strace", "-f", "-e", f"trace={which}", "-p", str(pid)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     assert "attached" in strace.stderr.readline()
     yield
     strace.terminate()
@@ -120,3 +121,39 @@ def test_select_does_the_same_whatever_the_size(sites):
         return
     assert few == many and few["openat"] and few["mmap"]
     assert many_searched > few_searched + 4 and many_faults <= few_faults + 4
+
+
+# ---- comparing everybody -------------------------------------------------------------------------------------------
+
+def sends_of_comparing(a, b, last):
+    """What both sides send, to metad and to each other, when all users are equal: (sync_client -A, who answers it)."""
+    done = subprocess.run(["strace", "-f", "-e", "trace=sendto", "-o", "/dev/stderr", *a.command("sync_client", "-A")],
+                          env=a.environment, cwd="/", capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    calls = Counter()
+    with b.csync() as client:
+        pids = b.connections()
+        assert len(pids) == 1
+        with calls_of(pids[0], calls, "sendto"):
+            assert len(client.get("DIGESTS", ["u0000", last]).items) == 1
+    wait_until(lambda: not b.connections(), 10, "sync_server ends")
+    assert calls["sendto"] > 0
+    return done.stderr.count("sendto("), calls["sendto"]
+
+
+@pytest.mark.limit(300)
+def test_comparing_users_asks_metad_little(sites):
+    """A question to metad is for many users: four hundred more, with folders, subscriptions, quotas and annotations, take some more."""
+    b = sites("b")
+    a = sites("a", to=b)
+    counts, have = [], 0
+    for number in (100, 500):
+        for u in (f"u{i:04}" for i in range(have, number)):
+            a.do(f"create user.{u} {u} lrswipkxtecdan", f"create user.{u}.f", f"subscribe {u} user.{u}.f",
+                 f"quota user.{u} STORAGE 1000", f"mailboxannotation user.{u}.f /specialuse {u} \\Sent")
+        have = number
+        a.sync("-A", timeout=120)
+        assert a.said("-A") == []
+        counts.append(sends_of_comparing(a, b, f"u{number - 1:04}"))
+    (few, few_there), (many, many_there) = counts
+    assert many <= few + 25 and many_there <= few_there + 25, counts
