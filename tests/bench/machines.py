@@ -86,6 +86,9 @@ class Machine:
             for user in USERS:
                 admin.ok("CREATE", f"user{separator}{user}")
 
+    def servers(self):
+        return [s for s in (self.primary, self.replica) if s]
+
     # ---- replication -----------------------------------------------------------------------------
 
     def sync_all(self):
@@ -132,9 +135,8 @@ class Machine:
 
     def close(self):
         self.stop_rolling()
-        for server in (self.primary, self.replica):
-            if server:
-                server.stop()
+        for server in self.servers():
+            server.stop()
         for root in self.roots:
             places.kill_processes_of(root)
             shutil.rmtree(root, ignore_errors=True)
