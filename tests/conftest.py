@@ -12,7 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 sys.dont_write_bytecode = True    # these folders go into the distribution as they are
 
-from lib import places    # noqa: E402
+from lib import beside, places    # noqa: E402
 from lib.cyrus_peer import CyrusPeer    # noqa: E402
 from lib.power import Disks    # noqa: E402
 from lib.server import ONLY_IMAP, Server    # noqa: E402
@@ -32,7 +32,7 @@ def pytest_configure(config):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item):
     mark = item.get_closest_marker("limit")
-    seconds = mark.args[0] if mark else LIMIT
+    seconds = (mark.args[0] if mark else LIMIT) * (3 if beside.wanted(item.path.name) else 1)
 
     def too_long(_signal, _frame):
         raise TooLong(f"the test took longer than {seconds} s")
@@ -47,6 +47,8 @@ def pytest_runtest_protocol(item):
 def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
+    if call.when == "call":
+        item.went_well = report.passed
     if not call.excinfo:
         return
     if call.excinfo.errisinstance(places.Missing) and not os.environ.get("CI"):
@@ -160,16 +162,20 @@ def towards_us(request, roots, cyrus_tree):
 
 @pytest.fixture
 def server(request, roots):
-    """make(**options of Server) gives one of ours that runs; each is finished, and must be without fault."""
+    """make(**options of Server) gives one of ours that runs; each is finished, and must be without fault. With US_REPLICA=1 the tests
+    of IMAP have a replica beside each (lib.beside), which is equal in the end if the test went well."""
     request.node.mail_servers = made = getattr(request.node, "mail_servers", [])
-    mine = []
+    mine, doubled = [], beside.wanted(request.node.path.name)
 
     def make(**options):
-        one = Server(roots(), **options)
-        made.append(one)
+        one = beside.Doubled(roots(), roots(), **options) if doubled else Server(roots(), **options)
+        made.extend([one.copy, one] if doubled else [one])
         mine.append(one)
         return one.start()
     yield make
+    for one in mine if doubled and request.node.went_well else ():
+        differences = one.differences(request.node.originalname)
+        assert not differences, f"{one.name} and its replica:\n" + "\n".join(differences[:30])
     for one in mine:
         one.finish()
 

@@ -161,10 +161,11 @@ def test_a_death_in_the_middle_loses_nothing(box, where):
     s.failpoints.disarm()
     with s.imap("bob") as again:
         here, there = set(texts(again, "INBOX").values()), set(texts(again, "There").values())
-        assert here == {1, 2, 3, 4, 5}
+        assert here in ({1, 2, 3, 4, 5}, {4, 5}) and here | there == {1, 2, 3, 4, 5}    # whoever comes next may finish it
         assert there in (set(), {1, 2, 3}) and (not where or there == {1, 2, 3})
-        again.select("INBOX")
-        assert len(again.ok("UID MOVE", "1:5", "There").all("EXPUNGE")) == 5
+        shown = again.select("INBOX")["EXISTS"]
+        assert len(again.ok("UID MOVE", "1:5", "There").all("EXPUNGE")) == shown
+        assert texts(again, "INBOX") == {} and set(texts(again, "There").values()) == {1, 2, 3, 4, 5}
 
 
 def test_what_cannot_be_marked_seen_moves_all_the_same(server):

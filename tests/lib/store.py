@@ -246,7 +246,8 @@ class _Reader:
         for box in self.store.shared.values():
             rights = box.header["ACL"].split("\t")
             readers = [who for who, what in zip(rights[::2], rights[1::2]) if "l" in what and "r" in what]
-            reader = next((u for u in all_users if u in readers or "anyone" in readers), None)
+            domain = box.name.rpartition("!")[0]    # "anyone" is anyone of this domain
+            reader = next((u for u in all_users if u.partition("@")[2] == domain and (u in readers or "anyone" in readers)), None)
             by_reader.setdefault(reader, []).append(box)
         for reader, boxes in by_reader.items():
             self.check_bodies(boxes, reader)
