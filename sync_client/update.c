@@ -63,7 +63,8 @@ int update_each(struct update *u, const struct step *step, update_record_fn *fn,
 	uint32_t above = u->d.above_uid, from = step ? step->new_from : above;
 	uint32_t to = step ? step->new_to : UINT32_MAX;
 	bool changed = above && (!step || step->changed_to > step->changed_from);
-	int rc = changed ? visit(u, view_walk_since(v, u->d.since), above, step, fn, ctx, err) : 0;
+	int rc = changed ? visit(u, view_walk_since(v, 1, u->d.since), above, step, fn, ctx, err)
+			 : 0;
 
 	if (rc == 0 && from < to)
 		rc = visit(u, view_walk(v, from + 1), to, step, fn, ctx, err);

@@ -164,13 +164,14 @@ static int finish(const struct showing *f)
 /* Leave of `uids` those that changed since. */
 static void keep_changed(struct selected *sel, uint64_t modseq, struct uidset *uids)
 {
-	struct selected_walk walk = selected_walk(sel, uids);
+	struct view *v = &sel->mailbox->view;
+	struct view_walk walk = view_walk_since(v, uidset_next(uids, 1), modseq);
+	uint32_t last = uids->n ? uids->range[uids->n - 1].high : 0;
 	struct uidset kept = UIDSET_INIT;
 	const struct record *r;
-	uint32_t seq;
 
-	while ((r = selected_next(&walk, &seq)))
-		if (r->modseq > modseq)
+	while ((r = view_next(v, &walk)) && r->uid <= last)
+		if (r->modseq > modseq && uidset_has(uids, r->uid))
 			uidset_add(&kept, r->uid, r->uid);
 	uidset_free(uids);
 	*uids = kept;

@@ -65,7 +65,7 @@ static void add_expunged(struct selected *sel, const struct uidset *asked, uint6
 			 struct uidset *gone)
 {
 	struct view *v = &sel->mailbox->view;
-	struct view_walk walk = view_walk_since(v, modseq);
+	struct view_walk walk = view_walk_since(v, 1, modseq);
 	const struct record *r;
 
 	while ((r = view_next(v, &walk)))
@@ -143,7 +143,7 @@ static void tell_changed(struct selected *sel, const struct uidset *asked, uint6
 			 struct stream *out)
 {
 	struct view *v = &sel->mailbox->view;
-	struct view_walk walk = view_walk_since(v, modseq);
+	struct view_walk walk = view_walk_since(v, 1, modseq);
 	const struct record *r;
 	uint32_t seq;
 

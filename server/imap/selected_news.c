@@ -50,7 +50,7 @@ void selected_note_changes(struct selected *sel)
 	if (sel->mapped &&
 	    (v->counters.deletedmodseq > sel->known || v->counters.highestmodseq < sel->known))
 		note_vanished(sel);
-	walk = view_walk_since(v, sel->known);
+	walk = view_walk_since(v, 1, sel->known);
 	while ((r = view_next(v, &walk)))
 		note_record(sel, r);
 	sel->known = v->counters.highestmodseq;

@@ -162,9 +162,12 @@ struct view_walk view_walk(const struct view *v, uint32_t from_uid)
 				  appended_bound(v, from_uid), 0};
 }
 
-struct view_walk view_walk_since(const struct view *v UNUSED, uint64_t since)
+struct view_walk view_walk_since(const struct view *v, uint32_t from_uid, uint64_t since)
 {
-	return (struct view_walk){0, 0, since};
+	struct view_walk walk = view_walk(v, from_uid);
+
+	walk.since = since;
+	return walk;
 }
 
 /* Records that are old in the base still matter if one of them changed in the journal. */

@@ -76,8 +76,8 @@ struct view_walk {
 	uint64_t since;  /* runs without anything above this modseq are passed over */
 };
 struct view_walk view_walk(const struct view *v, uint32_t from_uid);
-/* Only records with a modseq above `since` need be given (others may be). */
-struct view_walk view_walk_since(const struct view *v, uint64_t since);
+/* Of these only records with a modseq above `since` need be given (others may be). */
+struct view_walk view_walk_since(const struct view *v, uint32_t from_uid, uint64_t since);
 const struct record *view_next(struct view *v, struct view_walk *walk);
 /* Every record is looked at: can a new base be made of them? One without a damaged record would make its loss look intended. */
 bool view_is_sound(struct view *v);

@@ -173,7 +173,7 @@ static void a_damaged_record_costs_itself_only(void **state)
 /* How many records a walk gives; those that changed since must be among them. */
 static unsigned given_since(struct mailbox *m, uint64_t since, const uint32_t *changed)
 {
-	struct view_walk walk = view_walk_since(&m->view, since);
+	struct view_walk walk = view_walk_since(&m->view, 1, since);
 	const struct record *r;
 	uint32_t last = 0;
 	unsigned n = 0;
