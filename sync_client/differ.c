@@ -14,6 +14,7 @@
 
 #define PIECES      32   /* a range that differs is divided into so many */
 #define MOST_RANGES 1024 /* in one question */
+#define AT_ONCE     1000 /* users of ours, some milliseconds, before the replica's answer is heard */
 
 struct range {
 	size_t from, to; /* users from <= i < to */
@@ -22,6 +23,13 @@ struct range {
 struct ranges {
 	struct range *items;
 	size_t n, cap, done;
+};
+
+/* Our users, read one after the other. */
+struct own_sums {
+	struct accounts *accounts;
+	struct pool *scratch;
+	size_t done;
 };
 
 struct search {
@@ -61,21 +69,19 @@ static int sum_user(struct search *f, struct accounts *accounts, size_t i, struc
 	return rc;
 }
 
-/* One that cannot be read differs from whatever the replica has. */
-static int sum_all(struct search *f, size_t n, const struct sync_walk *how, struct us_err *err)
+/* The next users, up to `to`. One that cannot be read differs from whatever the replica has. between: what else is to be done
+ * after each, NULL while an answer is to come: it may talk over the same link, and would take that answer for its own. */
+static int sum_some(struct search *f, struct own_sums *own, size_t to,
+		    int (*between)(void *ctx, struct us_err *err), void *ctx, struct us_err *err)
 {
-	struct pool *scratch = pool_new();
-	struct accounts *accounts = NULL;
 	struct us_err ignored;
-	int rc = accounts_begin(f->s->store, f->s->options.sieve_mailbox, n, &accounts, err);
+	int rc = 0;
 
-	for (size_t i = 0; rc == 0 && i < n; i++) {
-		(void)sum_user(f, accounts, i, scratch, &ignored);
-		if (how->between)
-			rc = how->between(how->ctx, err);
+	for (; rc == 0 && own->done < to; own->done++) {
+		(void)sum_user(f, own->accounts, own->done, own->scratch, &ignored);
+		if (between)
+			rc = between(ctx, err);
 	}
-	accounts_end(&accounts);
-	pool_free(&scratch);
 	return rc;
 }
 
@@ -144,29 +150,43 @@ static int hear(struct search *f, size_t n, struct pool *pool, struct wire_names
 	return rc;
 }
 
-/* One question. While the replica works on the first we do our own sums. */
-static int one_round(struct search *f, size_t n_users, const struct sync_walk *how,
-		     struct pool *pool, struct us_err *err)
+/* The first question. While the replica works on it we do some of our own sums; the others when it has answered, and what is logged
+ * meanwhile between them. */
+static int first_round(struct search *f, size_t n_users, const struct sync_walk *how,
+		       struct pool *pool, struct us_err *err)
+{
+	struct own_sums own = {.scratch = pool_new()};
+	struct wire_names theirs = {NULL, 0};
+	size_t n = f->open.n, early = n_users < AT_ONCE ? n_users : AT_ONCE;
+	int rc = accounts_begin(f->s->store, f->s->options.sieve_mailbox, n_users, &own.accounts,
+				err);
+
+	if (rc == 0)
+		rc = ask(f, n, pool, err);
+	if (rc == 0) {
+		(void)sum_some(f, &own, early, NULL, NULL, NULL); /* cannot fail alone */
+		rc = hear(f, n, pool, &theirs, err);
+	}
+	if (rc == 0)
+		rc = sum_some(f, &own, n_users, how->between, how->ctx, err);
+	if (rc == 0)
+		judge(f, n, &theirs);
+	accounts_end(&own.accounts);
+	pool_free(&own.scratch);
+	return rc;
+}
+
+static int next_round(struct search *f, struct pool *pool, struct us_err *err)
 {
 	size_t open = f->open.n - f->open.done, n = open < MOST_RANGES ? open : MOST_RANGES;
 	struct wire_names theirs = {NULL, 0};
-	struct us_err why = US_ERR_INIT;
-	int rc = ask(f, n, pool, err), summed = 0;
+	int rc = ask(f, n, pool, err);
 
-	if (rc < 0)
-		return rc;
-	if (!f->open.done)
-		summed = sum_all(f, n_users, how, &why);
-	rc = hear(f, n, pool, &theirs, err);
-	if (rc < 0)
-		return rc;
-	if (summed < 0) {
-		if (err)
-			*err = why;
-		return summed;
-	}
-	judge(f, n, &theirs);
-	return 0;
+	if (rc == 0)
+		rc = hear(f, n, pool, &theirs, err);
+	if (rc == 0)
+		judge(f, n, &theirs);
+	return rc;
 }
 
 int sync_differing(struct sync *s, const struct span *users, size_t n, const struct sync_walk *how,
@@ -179,7 +199,7 @@ int sync_differing(struct sync *s, const struct span *users, size_t n, const str
 	f.sums = us_calloc(n + 1, sizeof(f.sums[0]));
 	divide(&f.open, 0, n);
 	while (rc == 0 && f.open.done < f.open.n) {
-		rc = one_round(&f, n, how, pool, err);
+		rc = f.open.done ? next_round(&f, pool, err) : first_round(&f, n, how, pool, err);
 		pool_clear(pool);
 	}
 	free(f.sums);

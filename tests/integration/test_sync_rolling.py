@@ -689,3 +689,21 @@ def test_everything_is_compared_while_the_log_goes_on(pair):
     wait_until(lambda: a.count("sync.full.done"), 60, "it ends")
     assert differences(a, b, names) == []
     assert a.stop_rolling() == 0
+
+
+def test_what_is_logged_while_digests_are_asked_for(pair):
+    """Each answer is heard by who asked: what is done between our own sums has questions of its own."""
+    a, b = pair()
+    names = [f"u{n:02}" for n in range(40)]
+    users(a, *names)
+    for name in names:
+        a.append(f"user.{name}", "1\r\n")
+    client = a.start_rolling()
+    while not a.count("sync.full.done"):
+        a.append("user.u39", "quick\r\n")
+        assert client.poll() is None
+    a.wait_synced(seconds=60)
+    for event in ("sync.work.promoted", "sync.object.aside", "sync.digests.failed", "sync.mailbox.failed"):
+        assert not a.count(event), a.tail()
+    assert differences(a, b, names) == []
+    assert a.stop_rolling() == 0
