@@ -38,7 +38,7 @@ class Doubled(Server):
         channel = {f"{CHANNEL}_sync_{key}": value for key, value in
                    {"host": "127.0.0.1", "port": self.copy.csync_port, "authname": ADMIN, "password": PASSWORD,
                     "reconnect_maxwait": "1s"}.items()}
-        imapd.update(channel, sync_log_channels=f'"" {CHANNEL}' if imapd.get("sync_log") else CHANNEL, sync_log=True)
+        imapd.update(channel, sync_log_channels=CHANNEL, sync_log=True)
         sections["DAEMON"] = {CHANNEL: {"cmd": f"sync_client -R -n {CHANNEL} -C {{conf}}"}, **sections.get("DAEMON", {})}
         imap, csync = self.check_ports
         services = {**(services or {}), "checkimap": {"cmd": f"imapd -C {self.check_conf}", "listen": f"127.0.0.1:{imap}"},
