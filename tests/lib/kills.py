@@ -147,15 +147,17 @@ class Killer(threading.Thread):
 
 
 class Pair:
-    def __init__(self, roots, seed, every):
-        self.random, self.every = random.Random(seed), every
-        self.b, self.a = Walked(roots(), "b"), Walked(roots(), "a")
+    def __init__(self, roots, seed, every=1, users=USERS, **more):
+        """more: for both servers. A subclass may prepare() them."""
+        self.random, self.every, self.users = random.Random(seed), every, users
+        self.b, self.a = Walked(roots(), "b", **more), Walked(roots(), "a", **more)
         self.a.replicate_to(self.b)
         self.a.sections["DAEMON"] = {"sync": {"cmd": "sync_client -R -C {conf}"}}
+        self.prepare()
         self.a.write_conf()
         self.b.start(SILENCE)
         self.a.start(SILENCE)
-        self.a.make_user(*USERS)
+        self.a.make_user(*users)
         self.histories = Ledger()
         self.kills, self.refusals = Counter(), Counter()
         self.rounds = self.acknowledged = self.lost = 0
@@ -163,32 +165,44 @@ class Pair:
         faults = self.settle()
         assert not faults, faults
 
+    def prepare(self):
+        """Before the first start."""
+
     # ---- work ----------------------------------------------------------------------------------------
 
     def round(self, seconds):
         """Work and kills; then what is wrong."""
-        self.rounds += 1
-        book = Book(ledger_of(self.store), known_in(self.store))
-        clients = [Worker(self.a, book, user, USERS, self.random.random(), self.rounds) for user in USERS]
-        clients.append(Operator(self.a, book, "admin", USERS, self.random.random(), self.rounds))
         killer = Killer(self, self.every)
-        for thread in (*clients, killer):
-            thread.start()
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and not any(c.fault for c in clients) and not killer.fault:
-            time.sleep(0.1)
-        killer.done.set()
-        killer.join(2 * SILENCE)
+
+        def kill(is_well):
+            killer.start()
+            end = time.monotonic() + seconds
+            while time.monotonic() < end and is_well() and not killer.fault:
+                time.sleep(0.1)
+            killer.done.set()
+            killer.join(2 * SILENCE)
+            assert not killer.is_alive()
+            self.kills += killer.kills
+        return self.busy(kill, lambda: [killer.fault] * bool(killer.fault))
+
+    def busy(self, act, more_faults=list):
+        """Everybody works while act(is_well) does something; then what is wrong."""
+        self.rounds += 1
+        self.book = book = Book(ledger_of(self.store), known_in(self.store))
+        clients = [Worker(self.a, book, user, self.users, self.random.random(), self.rounds) for user in self.users]
+        clients.append(Operator(self.a, book, "admin", self.users, self.random.random(), self.rounds))
+        for client in clients:
+            client.start()
+        act(lambda: not any(c.fault for c in clients))
         book.cut()
         for client in clients:
             client.join(2 * SILENCE)
-        assert not any(thread.is_alive() for thread in (*clients, killer))
-        self.kills += killer.kills
+        assert not any(client.is_alive() for client in clients)
         for client in clients:
             self.refusals += client.refusals
             self.lost += client.lost
         self.acknowledged += book.acknowledged
-        faults = [thread.fault for thread in (*clients, killer) if thread.fault]
+        faults = [client.fault for client in clients if client.fault] + more_faults()
         return faults + self.settle() + self.judge(book.ledger)
 
     def settle(self):
@@ -197,7 +211,7 @@ class Pair:
         while lines and time.monotonic() < since + SILENCE:
             try:
                 waits = [*self.a.unsent(), *self.a.set_aside()]
-                self.store, self.copy = (read_store(side.endpoint(), USERS) for side in (self.a, self.b))
+                self.store, self.copy = (read_store(side.endpoint(), self.users) for side in (self.a, self.b))
                 lines = compare(self.store, self.copy) + [f"waits: {line}" for line in waits]
             except UNREADABLE as error:
                 lines = [f"one of them cannot be read: {error}"]

@@ -140,9 +140,9 @@ class Disks:
         own_mounts(self.root)
         self.made = []
 
-    def make(self):
+    def make(self, mib=256):
         n = len(self.made)
-        self.made.append(Disk(self.root / f"image{n}", self.root / f"disk{n}"))
+        self.made.append(Disk(self.root / f"image{n}", self.root / f"disk{n}", mib))
         return self.made[-1]
 
     def close(self):
