@@ -157,7 +157,8 @@ static int first_round(struct search *f, size_t n_users, const struct sync_walk 
 {
 	struct own_sums own = {.scratch = pool_new()};
 	struct wire_names theirs = {NULL, 0};
-	size_t n = f->open.n, early = n_users < AT_ONCE ? n_users : AT_ONCE;
+	/* All of them if nothing else waits to be done between them. */
+	size_t n = f->open.n, early = how->between && n_users > AT_ONCE ? AT_ONCE : n_users;
 	int rc = accounts_begin(f->s->store, f->s->options.sieve_mailbox, n_users, &own.accounts,
 				err);
 
