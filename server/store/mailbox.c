@@ -137,14 +137,18 @@ int mailbox_refresh_row(struct mailbox *m, struct us_err *err)
 /* Where the words of the queue lie in mbox.lk (doc/FORMATS.md 8). */
 #define QUEUE_OFFSET 8
 
-/* The file is as long as they need, and mapped; NULL where that cannot be: we do without a queue. */
+/* The file is as long as they need, and mapped; NULL where that cannot be: we do without a queue. What is mapped has its block on the
+ * disk: on a full one, to write where there is none is a SIGBUS. */
 static struct lock_queue *map_queue(int fd)
 {
 	const size_t size = QUEUE_OFFSET + sizeof(struct lock_queue);
 	struct stat st;
 	char *map;
 
-	if (fstat(fd, &st) < 0 || (st.st_size < (off_t)size && ftruncate(fd, (off_t)size) < 0))
+	if (fstat(fd, &st) < 0)
+		return NULL;
+	if ((st.st_size < (off_t)size || st.st_blocks == 0) &&
+	    posix_fallocate(fd, 0, (off_t)size) != 0)
 		return NULL;
 	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	return map == MAP_FAILED ? NULL : (void *)(map + QUEUE_OFFSET);

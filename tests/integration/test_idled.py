@@ -13,8 +13,6 @@ from pathlib import Path
 import pytest
 
 from lib import places, userns
-from lib.imap import Imap
-from lib.mail_server import PASSWORD
 from lib.places import wait_until
 from lib.server import ONLY_IMAP, Server
 

@@ -344,7 +344,7 @@ def test_a_process_waits_for_the_next_client(m, port):
     """It holds nothing of its parent's, serves who comes next, counts for nothing, and does not outlive its parent."""
     m.echo("echo", f"127.0.0.1:{port}", "prefork=1 maxchild=3")
     m.start()
-    parent = m.parents()[0]
+    [parent] = wait_until(m.parents, 5, "a parent")
     time.sleep(0.3)
     assert m.children(parent) == []    # nobody came yet
     served = [m.client(port)]
