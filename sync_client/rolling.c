@@ -159,7 +159,8 @@ int rolling_lost(struct rolling *r, const struct us_err *why, struct us_err *err
 {
 	bool lasted = wait_clock_ms() - r->link_since >= LOOK_MS;
 
-	log_event(LOG_WARNING, "sync.link.lost", LF_STR("channel", r->ch->name), LF_ERR(why));
+	log_event(LOG_WARNING, "sync.link.lost", LF_TEXT("lost the replica, going to try again"),
+		  LF_STR("channel", r->ch->name), LF_ERR(why));
 	channel_note_error(r->ch, why);
 	rolling_hang_up(r);
 	if (!lasted) {

@@ -48,15 +48,16 @@ static int compare_everything(struct rolling *r, const struct channelmark *mark,
 	int rc;
 
 	channel_enter(r->ch, CHANNEL_CATCHING_UP);
-	log_event(LOG_NOTICE, "sync.full.begun", LF_STR("channel", r->ch->name),
-		  LF_STR("reason", mark->reason.data));
+	log_event(LOG_NOTICE, "sync.full.begun", LF_TEXT("comparing everything"),
+		  LF_STR("channel", r->ch->name), LF_STR("reason", mark->reason.data));
 	rc = sync_everything(r->s, &walk, err);
 	if (rc == 0)
 		rc = rolling_save_aside(r, err);
 	if (rc < 0)
 		return rc;
 	rc = channelmark_settle(r->s->store, r->ch->name, mark, err);
-	log_event(LOG_NOTICE, "sync.full.done", LF_STR("channel", r->ch->name));
+	log_event(LOG_NOTICE, "sync.full.done", LF_TEXT("everything is compared"),
+		  LF_STR("channel", r->ch->name));
 	return rc == US_ECHANGED ? 0 : rc; /* marked again: the next turn sees it */
 }
 

@@ -192,7 +192,10 @@ static int mark_channels(struct metad *m, struct us_err *err)
 	rc = channelmark_owe_all(meta, "unclean", err);
 	meta_close(&meta);
 	if (rc >= 0)
-		log_event(LOG_NOTICE, "meta.unclean", LF_NUM("times", rc));
+		log_event(LOG_NOTICE, "meta.unclean",
+			  LF_TEXT("the last stop was no orderly one: all channels compare "
+				  "everything"),
+			  LF_NUM("times", rc));
 	return rc < 0 ? rc : 0;
 }
 
