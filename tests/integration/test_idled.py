@@ -183,7 +183,7 @@ def test_when_there_are_no_more_watches_it_says_so(serve):
 
 
 def test_a_mailbox_can_go(serve):
-    """With its mailbox moved to another partition the bell is another one."""
+    """The bell goes with its mailbox; another mailbox of that name has another."""
     s = serve({"max_inotify_instances": 1})
     with s.imap("bob") as c, s.imap("bob") as other:
         c.select("INBOX.a")

@@ -3,7 +3,6 @@ really dropped (lib.power). Clients deliver, append, set flags, expunge, copy, a
 told is done before the cut is there after the next start, as IMAP and csync show it, and the tools find nothing to mend.
 test_power_cut.py has the store alone."""
 import random
-import re
 import shutil
 import subprocess
 import time
@@ -13,7 +12,7 @@ import pytest
 
 from lib import places
 from lib.at_work import Book, Client, known_in, ledger_of
-from lib.ledger import Ledger
+from lib.ledger import Ledger, Unfinished
 from lib.power import how_many, keep, new_seed
 from lib.store import read_store
 
@@ -37,7 +36,7 @@ class Rig:
         self.history = Ledger()    # what was seen at every look
         self.store = read_store(self.s.endpoint())
         self.acknowledged = self.cuts = 0
-        self.without_copy = set()    # mailboxes that were just being made
+        self.unfinished = Unfinished()
 
     def cut(self, ledger, known):
         """Clients work, the power goes, and comes back. Lines: what was wrong before it went."""
@@ -71,19 +70,7 @@ class Rig:
         self.store = store = read_store(self.s.endpoint())
         faults += store.faults + ledger.check(store) + self.history.observe(store)
         found = self.s.tool("reconstruct", "-q", "-G", "-n").stdout.splitlines()
-        return faults + [line for line in found if not self.is_unfinished(line, ledger)]
-
-    def is_unfinished(self, line, ledger):
-        """Is what reconstruct says of something nobody was told is done? A message file whose record was still to come, or its bytes,
-        too; the copy of a row, which is written after the row and before the OK, and made up for by the first commit."""
-        if re.fullmatch(r"\S+ uid \d+ (found - adding|is empty - removing its file)", line):
-            return True
-        match = re.fullmatch(r"(\S+): mbox.hdr is missing or damaged", line)
-        if not match:
-            return False
-        if ledger.in_doubt(match[1]):
-            self.without_copy.add(match[1])
-        return match[1] in self.without_copy and self.store.mailboxes()[match[1]].number("LAST_UID") == 0
+        return faults + self.unfinished.others(found, ledger, store)
 
     def sweep(self):
         """What lay in stages when the power went goes when the next message comes."""

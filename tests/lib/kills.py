@@ -21,7 +21,7 @@ from lib import places
 from lib.at_work import Book, Client, known_in, ledger_of
 from lib.checker import compare
 from lib.imap import ImapError
-from lib.ledger import Ledger
+from lib.ledger import Ledger, Unfinished
 from lib.places import wait_until
 from lib.store import read_store
 from lib.walk import UNREADABLE, Walked
@@ -161,7 +161,7 @@ class Pair:
         self.histories = Ledger()
         self.kills, self.refusals = Counter(), Counter()
         self.rounds = self.acknowledged = self.lost = 0
-        self.without_copy = set()    # mailboxes that were just being made
+        self.unfinished = Unfinished()
         faults = self.settle()
         assert not faults, faults
 
@@ -228,20 +228,8 @@ class Pair:
             if side.poisoned():
                 faults.append(f"{side.name}: a partition is poisoned")
             found = side.tool("reconstruct", "-q", "-G", "-n", timeout=600).stdout.splitlines()
-            faults += [f"{side.name}: reconstruct: {line}" for line in found if not self.is_unfinished(line, ledger, store)]
+            faults += [f"{side.name}: reconstruct: {line}" for line in self.unfinished.others(found, ledger, store)]
         return faults
-
-    def is_unfinished(self, line, ledger, store):
-        """Is what reconstruct says of something nobody was told is done? A message file whose record was still to come, or its bytes,
-        too; the copy of a row, which is written after the row and before the OK, and made up for by the first commit."""
-        if re.fullmatch(r"\S+ uid \d+ (found - adding|is empty - removing its file)", line):
-            return True
-        match = re.fullmatch(r"(\S+): mbox.hdr is missing or damaged", line)
-        if not match:
-            return False
-        if ledger.in_doubt(match[1]):
-            self.without_copy.add(match[1])
-        return match[1] in self.without_copy and store.mailboxes()[match[1]].number("LAST_UID") == 0
 
     # ---- the end -------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ went out and no answer came: afterwards both outcomes are well, until the same t
     I6  once, however often it was sent           check(), for messages with once=True
     I8  a quiet pair is equal                     lib.checker
     I12 quota is the sum of the messages          lib.store, in the store's faults"""
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -267,3 +268,26 @@ def _look(before, box):
     out.highestmodseq = max(out.highestmodseq, box.number("HIGHESTMODSEQ"))
     out.last_uid = max(out.last_uid, box.number("LAST_UID"))
     return out
+
+
+class Unfinished:
+    """What a look by `reconstruct -n` may tell after a disaster: of things that nobody was told are done."""
+
+    def __init__(self):
+        self.without_copy = set()    # mailboxes that were just being made
+
+    def others(self, lines, ledger, store):
+        """Those lines that tell of something else."""
+        return [line for line in lines if not self._is_so(line, ledger, store)]
+
+    def _is_so(self, line, ledger, store):
+        """A message file whose record was still to come, or its bytes, too; the copy of a row, which is written after the row and before
+        the OK, and made up for by the first commit."""
+        if re.fullmatch(r"\S+ uid \d+ (found - adding|is empty - removing its file)", line):
+            return True
+        match = re.fullmatch(r"(\S+): mbox.hdr is missing or damaged", line)
+        if not match:
+            return False
+        if ledger.in_doubt(match[1]):
+            self.without_copy.add(match[1])
+        return match[1] in self.without_copy and store.mailboxes()[match[1]].number("LAST_UID") == 0
