@@ -297,18 +297,27 @@ static void take_names(struct salvage *s, const struct base *b)
 	free(names);
 }
 
+/* Records that lie within the file: the header may tell of billions. */
+static uint64_t count_present(const struct base *b)
+{
+	const struct index_header *h = b->header;
+	uint64_t room = h->records_offset < b->size ? b->size - h->records_offset : 0;
+	uint64_t fit = room / sizeof(struct record);
+
+	return fit < h->n_records ? fit : h->n_records;
+}
+
 /* A run of bad records is told as the UIDs between the good ones around it. */
 static void take_records(struct salvage *s, const struct base *b)
 {
 	const struct index_header *h = b->header;
+	uint64_t present = count_present(b);
 	uint32_t before = 0;
 	bool in_gap = false;
 
-	for (uint64_t i = 0; i < h->n_records; i++) {
-		uint64_t at = h->records_offset + i * sizeof(struct record);
+	for (uint64_t i = 0; i < present; i++) {
 		struct record r;
-		if (at > b->size || b->size - at < sizeof(r) ||
-		    !salvage_read_record(s, b->map + at, &r)) {
+		if (!salvage_read_record(s, b->map + h->records_offset + i * sizeof(r), &r)) {
 			s->bad_records++;
 			in_gap = true;
 			continue;
@@ -319,6 +328,8 @@ static void take_records(struct salvage *s, const struct base *b)
 		before = r.uid;
 		salvage_put(s, &r);
 	}
+	s->bad_records += (unsigned)(h->n_records - present);
+	in_gap |= present < h->n_records;
 	if (in_gap && h->counters.last_uid > before)
 		salvage_add_range(&s->lost, before + 1, h->counters.last_uid, 0);
 	s->damaged |= s->bad_records > 0;

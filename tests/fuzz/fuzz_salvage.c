@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,7 +19,18 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* One directory for the process, in memory where there is such a place; each run empties it. */
+/* A file system in memory that has no name and that nobody else fills; it ends with us. Needs the rights of root. */
+static int mount_memory(void)
+{
+	int fs = fsopen("tmpfs", FSOPEN_CLOEXEC), mount = -1;
+
+	if (fs >= 0 && fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+		mount = fsmount(fs, FSMOUNT_CLOEXEC, 0);
+	if (fs >= 0)
+		close(fs);
+	return mount;
+}
+
 static char path[] = "/dev/shm/us-fuzz-XXXXXX";
 
 static void remove_directory(void)
@@ -26,10 +38,13 @@ static void remove_directory(void)
 	(void)rmdir(path);
 }
 
+/* One directory for the process, in memory where there is such a place; each run empties it. */
 static int open_directory(void)
 {
-	int dir;
+	int dir = mount_memory();
 
+	if (dir >= 0)
+		return dir;
 	if (access("/dev/shm", W_OK) < 0)
 		memcpy(path, "/tmp/us-fuzz-XXXXXX", sizeof("/tmp/us-fuzz-XXXXXX"));
 	dir = mkdtemp(path) ? open(path, O_RDONLY | O_DIRECTORY) : -1;
