@@ -131,6 +131,7 @@ def sends_of_comparing(a, b, last):
                           # nobody looks for leaks in a process that is traced
                           env={**a.environment, "ASAN_OPTIONS": a.environment["ASAN_OPTIONS"] + ":detect_leaks=0"}, cwd="/", capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+    wait_until(lambda: not b.connections(), 10, "sync_server has heard that they are gone")
     calls = Counter()
     with b.csync() as client:
         pids = b.connections()

@@ -228,7 +228,7 @@ class Pair:
             if side.poisoned():
                 faults.append(f"{side.name}: a partition is poisoned")
             found = side.tool("reconstruct", "-q", "-G", "-n", timeout=600).stdout.splitlines()
-            faults += [f"{side.name}: reconstruct: {line}" for line in self.unfinished.others(found, ledger, store)]
+            faults += [f"{side.name}: reconstruct: {line}" for line in self.unfinished.others(found, ledger, store, side.log())]
         return faults
 
     # ---- the end -------------------------------------------------------------------------------------

@@ -276,18 +276,19 @@ class Unfinished:
     def __init__(self):
         self.without_copy = set()    # mailboxes that were just being made
 
-    def others(self, lines, ledger, store):
-        """Those lines that tell of something else."""
-        return [line for line in lines if not self._is_so(line, ledger, store)]
+    def others(self, lines, ledger, store, log=()):
+        """Those lines that tell of something else. log: of the server, which says itself what it could not write."""
+        return [line for line in lines if not self._is_so(line, ledger, store, log)]
 
-    def _is_so(self, line, ledger, store):
+    def _is_so(self, line, ledger, store, log):
         """A message file whose record was still to come, or its bytes, too; the copy of a row, which is written after the row and before
-        the OK, and made up for by the first commit."""
+        the OK, if the disk is not full, and made up for by the first commit."""
         if re.fullmatch(r"\S+ uid \d+ (found - adding|is empty - removing its file)", line):
             return True
         match = re.fullmatch(r"(\S+): mbox.hdr is missing or damaged", line)
         if not match:
             return False
-        if ledger.in_doubt(match[1]):
+        said = re.compile(rf"event=store\.hdr\.unwritable .*mailbox={re.escape(match[1])} .*No space left")
+        if ledger.in_doubt(match[1]) or any(map(said.search, log)):
             self.without_copy.add(match[1])
         return match[1] in self.without_copy and store.mailboxes()[match[1]].number("LAST_UID") == 0
