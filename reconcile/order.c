@@ -42,7 +42,7 @@ bool order_next(struct order *o, size_t *item, enum order_part *part)
 			size_t i = o->next++;
 			if (!is_due(o, i))
 				continue;
-			*item = o->current = i;
+			*item = i;
 			*part = o->phase == ADDITIONS || (o->phase == LAST_BOTH && o->failed)
 					? ORDER_ADDITIONS
 					: ORDER_WHOLE;
@@ -52,10 +52,18 @@ bool order_next(struct order *o, size_t *item, enum order_part *part)
 	return false;
 }
 
-/* What an item gains was there already when only its losses failed. */
-void order_failed(struct order *o)
+bool order_must_wait(const struct order *o)
 {
-	if (o->items[o->current].gains && o->phase != LOSES)
+	for (size_t i = o->next; i < o->n; i++)
+		if (is_due(o, i))
+			return false;
+	return true;
+}
+
+/* What an item gains was there already when only its losses failed. */
+void order_failed(struct order *o, size_t item)
+{
+	if (o->items[item].gains && o->phase != LOSES)
 		o->failed = true;
 }
 

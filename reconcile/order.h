@@ -30,16 +30,18 @@ struct order {
 	const struct order_item *items;
 	size_t n, last_both; /* n: there is none */
 	unsigned phase;
-	size_t next, current;
+	size_t next;
 	bool failed;
 };
 
 /* failed: something that gains is known to have failed already. */
 void order_init(struct order *o, const struct order_item *items, size_t n, bool failed);
-/* The next item and which part of it; false: that was all. */
+/* The next item and which part of it; false: that was all. The items of one phase do not depend on each other. */
 bool order_next(struct order *o, size_t *item, enum order_part *part);
-/* The item last given could not be brought over. */
-void order_failed(struct order *o);
+/* Nothing more is due before what is on its way has arrived: what comes next depends on it. */
+bool order_must_wait(const struct order *o);
+/* That item, which was given in this phase, could not be brought over. */
+void order_failed(struct order *o, size_t item);
 bool order_may_delete(const struct order *o);
 
 #endif

@@ -73,7 +73,7 @@ static int finish_command(struct upload *up, struct us_err *err)
 	dlist_put_close(up->w);
 	up->w = NULL;
 	up->files = 0;
-	return link_end(up->u->s->link, NULL, err);
+	return link_end_later(up->u->s->link, err);
 }
 
 /* A body that is not what its record says must not go out, and cannot: this copy is the one to be repaired. */
@@ -140,7 +140,8 @@ int bodies_upload(struct update *u, struct us_err *err)
 	struct upload up = {.u = u};
 	int rc = update_each(u, &u->plan.steps[u->step], upload_one, &up, err), ended = 0;
 
-	/* An open command must be ended whatever happened, or the link is out of step. */
+	/* An open command must be ended whatever happened, or the link is out of step. What it came to counts for what is asked
+	 * next: the order for the mailbox, which cannot succeed without these bodies. */
 	if (!link_is_lost(rc)) {
 		struct us_err *which = rc == 0 ? err : NULL;
 		ended = finish_command(&up, which);

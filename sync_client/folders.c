@@ -210,25 +210,89 @@ static void look_ahead(struct updates *x, size_t left)
 	}
 }
 
-static int run_updates(struct updates *x, struct order *order, struct us_err *err)
+/* Updates whose orders are out, in their order. */
+struct flight {
+	size_t items[LINK_MOST_OUT], n;
+};
+
+/* rc: what became of one. Only a lost link ends the pass. */
+static int note_update(struct updates *x, struct order *order, size_t item, int rc,
+		       const struct us_err *why, struct us_err *err)
 {
+	if (rc >= 0)
+		return 0;
+	if (link_is_lost(rc)) {
+		if (err)
+			*err = *why;
+		return rc;
+	}
+	order_failed(order, item);
+	note_failure(&x->result, rc, why);
+	return 0;
+}
+
+static int run_alone(struct updates *x, struct order *order, size_t item, enum order_part part,
+		     struct us_err *err)
+{
+	struct us_err why = US_ERR_INIT;
+	int rc = update_run(&x->list[item], part, &why);
+
+	return note_update(x, order, item, rc, &why, err);
+}
+
+/* Hear of all that are out; who was refused goes again, by himself. */
+static int land(struct updates *x, struct order *order, struct flight *f, struct us_err *err)
+{
+	size_t refused[LINK_MOST_OUT], n = 0;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < f->n; i++) {
+		struct us_err why = US_ERR_INIT;
+		int heard = update_hear(&x->list[f->items[i]], &why);
+		if (heard == UPDATE_ALONE)
+			refused[n++] = f->items[i];
+		rc = note_update(x, order, f->items[i], heard, &why, err);
+	}
+	f->n = 0;
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = run_alone(x, order, refused[i], ORDER_WHOLE, err);
+	return rc;
+}
+
+/* If it is sent on its way there is nothing to note yet. */
+static int take_off(struct updates *x, struct order *order, struct flight *f, size_t item,
+		    struct us_err *err)
+{
+	struct us_err why = US_ERR_INIT;
+	int rc = update_send(&x->list[item], &why);
+
+	if (rc == 1) {
+		f->items[f->n++] = item;
+		return 0;
+	}
+	if (rc != UPDATE_ALONE)
+		return note_update(x, order, item, rc, &why, err);
+	rc = land(x, order, f, err);
+	return rc == 0 ? run_alone(x, order, item, ORDER_WHOLE, err) : rc;
+}
+
+static int run_updates(struct updates *x, size_t left, struct order *order, struct us_err *err)
+{
+	bool at_once = left > 1 && link_has_pipeline(x->s->link);
+	struct flight f = {.n = 0};
 	enum order_part part;
 	size_t i;
+	int rc = 0;
 
-	while (order_next(order, &i, &part)) {
-		struct us_err why = US_ERR_INIT;
-		int rc = update_run(&x->list[i], part, &why);
-		if (link_is_lost(rc)) {
-			if (err)
-				*err = why;
-			return rc;
-		}
-		if (rc < 0) {
-			order_failed(order);
-			note_failure(&x->result, rc, &why);
-		}
+	while (rc == 0 && order_next(order, &i, &part)) {
+		if (at_once && part == ORDER_WHOLE)
+			rc = take_off(x, order, &f, i, err);
+		else
+			rc = run_alone(x, order, i, part, err);
+		if (rc == 0 && (f.n == LINK_MOST_OUT || order_must_wait(order)))
+			rc = land(x, order, &f, err);
 	}
-	return 0;
+	return rc;
 }
 
 static int send_updates(struct sync *s, const struct folders_plan *plan, struct pool *pool,
@@ -249,7 +313,7 @@ static int send_updates(struct sync *s, const struct folders_plan *plan, struct 
 		return rc;
 	look_ahead(&x, left);
 	order_init(&order, x.items, plan->n_updates, x.result.code < 0);
-	rc = run_updates(&x, &order, err);
+	rc = run_updates(&x, left, &order, err);
 	if (rc == 0 && order_may_delete(&order))
 		rc = send_deletes(s, plan, err);
 	if (rc == 0 && x.result.code < 0 && err)

@@ -58,6 +58,8 @@ static void note_our_words(struct link *link, struct span rest)
 	while (span_word(&rest, &word))
 		if (span_is_nocase(word, "DIGEST"))
 			link->digests = true;
+		else if (span_is_nocase(word, "PIPELINE"))
+			link->pipeline = true;
 }
 
 /* "* SASL PLAIN LOGIN", "* COMPRESS DEFLATE": a word and its parameters. */
@@ -440,4 +442,9 @@ bool link_has_sieve_mailbox(const struct link *link)
 bool link_has_digests(const struct link *link)
 {
 	return link->digests;
+}
+
+bool link_has_pipeline(const struct link *link)
+{
+	return link->pipeline;
 }

@@ -3,7 +3,8 @@
  *	connect --> greeting --> [STARTTLS] --> AUTHENTICATE --> [COMPRESS] --> CAPABILITIES --> [FORCE] --> work --> EXIT
  *
  * The other end is a sync_server, or an imapd that lends an administrator the same commands; the greeting tells which, and
- * nothing above this file knows. One command is out at a time, its answer read to the last line before the next.
+ * nothing above this file knows. One command is out at a time, its answer read to the last line before the next; but if the other end
+ * is of our kind (PIPELINE) an order may be followed by others before its answer is read: link_end_later().
  */
 #ifndef US_SYNC_CLIENT_LINK_H
 #define US_SYNC_CLIENT_LINK_H
@@ -42,10 +43,13 @@ int link_open(const struct link_config *config, struct link **out, struct us_err
 /* Say goodbye, if that is still possible, and close. */
 void link_close(struct link **link);
 
-/* Readable while no command is out: the replica has closed the link, or says that it will. */
+/* Readable while no command is out, and no answer owed: the replica has closed the link, or says that it will. */
 int link_fd(const struct link *link);
 bool link_has_sieve_mailbox(const struct link *link);
-bool link_has_digests(const struct link *link); /* GET DIGESTS: the other end is of our kind */
+/* The other end is of our kind: */
+bool link_has_digests(const struct link *link); /* GET DIGESTS */
+bool link_has_pipeline(
+	const struct link *link); /* an order need not wait for the answer of the one before */
 /* Octets that crossed since the last call. */
 void link_octets(struct link *link, uint64_t *sent, uint64_t *received);
 
@@ -64,7 +68,8 @@ int link_call(struct link *link, const struct wire_command *command,
 	      const struct link_reader *reader, struct us_err *err);
 
 /* The same in two halves: the replica works on it while we do something else. After the first the second must follow, whatever else
- * may have failed, before anything more is said. */
+ * may have failed. With PIPELINE up to LINK_MOST_OUT commands may be out, and are answered in their order. */
+#define LINK_MOST_OUT 16
 int link_ask(struct link *link, const struct wire_command *command, struct us_err *err);
 int link_answer(struct link *link, const struct link_reader *reader, struct us_err *err);
 
@@ -74,8 +79,18 @@ struct dlist_writer *link_begin(struct link *link, enum wire_kind kind, bool loc
 void link_push(struct link *link);
 int link_send_file(struct link *link, int fd, uint64_t size, struct us_err *err);
 int link_end(struct link *link, const struct link_reader *reader, struct us_err *err);
+/* End it as link_ask() does: link_answer() must follow. */
+void link_end_ask(struct link *link);
+/* End it, or send it, and let its answer be read later: before that of what is asked next, which then fails as this has failed, or by
+ * link_collect(). A replica that has no PIPELINE is waited for. */
+int link_end_later(struct link *link, struct us_err *err);
+int link_call_later(struct link *link, const struct wire_command *command, struct us_err *err);
+bool link_owes(const struct link *link); /* an answer will come that nobody waits for */
+/* Read the answers that are owed: 0, or the first failure among them. */
+int link_collect(struct link *link, struct us_err *err);
 
-int link_restart(struct link *link, struct us_err *err); /* staged bodies are forgotten */
+/* Staged bodies are forgotten; its answer comes later, too. */
+int link_restart(struct link *link, struct us_err *err);
 int link_ping(struct link *link, struct us_err *err);
 /* Is a result the link's end rather than an object's failure? */
 bool link_is_lost(int code);

@@ -15,7 +15,8 @@ struct link {
 	struct tls_context *tls;
 	struct dlist_lexer lexer;
 	bool imap; /* commands have tags and the prefix SYNC */
-	bool sieve_mailbox, digests, tls_on, deflate_offered, starttls_offered, replication;
+	bool sieve_mailbox, digests, pipeline, tls_on, deflate_offered, starttls_offered,
+		replication;
 	bool local;       /* a Unix socket or this machine: nothing to gain by compressing */
 	struct buf mechs; /* offered, blanks between */
 	unsigned long tag;
@@ -23,6 +24,10 @@ struct link {
 	struct buf out;
 	struct dlist_writer writer;
 	uint64_t sent, received; /* told already */
+	/* Commands that are out, the oldest first: how many answers that nobody asked for come before that of each; and how many
+	 * are owed behind the last. */
+	unsigned before[LINK_MOST_OUT], n_out, owed;
+	struct us_err late; /* the first failure among those that came; code 0: none */
 	/* The connection is of no more use, and why: set wherever it shows. What is read then is no answer. */
 	bool broken;
 	struct us_err why;

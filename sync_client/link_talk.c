@@ -6,6 +6,8 @@
 #include "sync_client/link_private.h"
 
 #define MOST_LINE 65536
+#define MOST_OWED \
+	256 /* answers of a dozen octets: they fit into what the system keeps for a connection */
 
 bool link_is_lost(int code)
 {
@@ -120,6 +122,7 @@ int link_simple(struct link *link, char letter, const char *command,
 	int rc;
 
 	stream_printf(link->stream, "%.*s%s%s\r\n", SPAN_ARG(tag), tag.len ? " " : "", command);
+	(void)link_collect(link, NULL); /* whoever wanted to know asked for it */
 	while ((rc = link_line(link, &line, err)) > 0) {
 		if (line.data[0] != '*') {
 			rc = judge(link, buf_span(&line), tag, err);
@@ -156,7 +159,7 @@ static int take_item(struct link *link, const struct link_reader *reader, struct
 }
 
 /* An answer with a line that makes no sense is read to its end, and dropped as a whole. */
-static int read_answer(struct link *link, const struct link_reader *reader, struct us_err *err)
+static int one_answer(struct link *link, const struct link_reader *reader, struct us_err *err)
 {
 	static const struct link_reader deaf = {.pool = NULL};
 	struct us_err bad = US_ERR_INIT, later;
@@ -182,6 +185,68 @@ static int read_answer(struct link *link, const struct link_reader *reader, stru
 	return link_result(link, rc, err);
 }
 
+/* The oldest that nobody asked for. */
+static void settle_one(struct link *link)
+{
+	struct us_err why = US_ERR_INIT;
+	int rc = one_answer(link, NULL, &why);
+
+	if (rc < 0 && link->late.code == 0) {
+		link->late = why;
+		link->late.code = rc;
+	}
+}
+
+static int take_late(struct link *link, struct us_err *err)
+{
+	int code = link->late.code;
+
+	if (code < 0 && err)
+		*err = link->late;
+	link->late.code = 0;
+	return code;
+}
+
+bool link_owes(const struct link *link)
+{
+	return link->owed > 0;
+}
+
+int link_collect(struct link *link, struct us_err *err)
+{
+	us_assert(!link->n_out);
+	for (; link->owed > 0; link->owed--)
+		settle_one(link);
+	return take_late(link, err);
+}
+
+/* The command that was written last wants an answer. */
+static void expect(struct link *link)
+{
+	us_assert(link->n_out < LINK_MOST_OUT);
+	link->before[link->n_out++] = link->owed;
+	link->owed = 0;
+}
+
+/* A failure of what went before counts for this, too. */
+int link_answer(struct link *link, const struct link_reader *reader, struct us_err *err)
+{
+	struct us_err late = US_ERR_INIT;
+	int before, rc;
+
+	us_assert(link->n_out > 0);
+	for (unsigned n = link->before[0]; n > 0; n--)
+		settle_one(link);
+	before = take_late(link, &late);
+	rc = one_answer(link, reader, err);
+	memmove(link->before, link->before + 1, --link->n_out * sizeof(link->before[0]));
+	if (before == 0 || link_is_lost(rc))
+		return rc;
+	if (err)
+		*err = late;
+	return before;
+}
+
 /* ---- commands ---------------------------------------------------------------------------------- */
 
 void link_push(struct link *link)
@@ -203,23 +268,25 @@ static void put_command(struct link *link, const struct wire_command *command)
 int link_call(struct link *link, const struct wire_command *command,
 	      const struct link_reader *reader, struct us_err *err)
 {
+	us_assert(!link->n_out);
 	put_command(link, command);
-	return read_answer(link, reader, err);
+	expect(link);
+	return link_answer(link, reader, err);
+}
+
+static int flush(struct link *link, struct us_err *err)
+{
+	struct us_err why = US_ERR_INIT;
+	int rc = stream_flush(link->stream, &why);
+
+	return rc < 0 ? link_result(link, note_break(link, rc, &why), err) : 0;
 }
 
 int link_ask(struct link *link, const struct wire_command *command, struct us_err *err)
 {
-	struct us_err why = US_ERR_INIT;
-	int rc;
-
 	put_command(link, command);
-	rc = stream_flush(link->stream, &why);
-	return rc < 0 ? link_result(link, note_break(link, rc, &why), err) : 0;
-}
-
-int link_answer(struct link *link, const struct link_reader *reader, struct us_err *err)
-{
-	return read_answer(link, reader, err);
+	expect(link);
+	return flush(link, err);
 }
 
 struct dlist_writer *link_begin(struct link *link, enum wire_kind kind, bool local)
@@ -242,16 +309,51 @@ int link_send_file(struct link *link, int fd, uint64_t size, struct us_err *err)
 	return rc < 0 ? link_result(link, note_break(link, rc, err), err) : rc;
 }
 
-int link_end(struct link *link, const struct link_reader *reader, struct us_err *err)
+void link_end_ask(struct link *link)
 {
 	wire_end_command(&link->writer);
 	link_push(link);
-	return read_answer(link, reader, err);
+	expect(link);
+}
+
+int link_end(struct link *link, const struct link_reader *reader, struct us_err *err)
+{
+	link_end_ask(link);
+	return link_answer(link, reader, err);
+}
+
+static int owe(struct link *link, struct us_err *err)
+{
+	link->owed++;
+	if (!link->pipeline)
+		return link_collect(link, err);
+	for (; link->owed > MOST_OWED && !link->n_out; link->owed--)
+		settle_one(link);
+	return link_result(link, 0, err);
+}
+
+int link_call_later(struct link *link, const struct wire_command *command, struct us_err *err)
+{
+	put_command(link, command);
+	return owe(link, err);
+}
+
+int link_end_later(struct link *link, struct us_err *err)
+{
+	wire_end_command(&link->writer);
+	link_push(link);
+	return owe(link, err);
 }
 
 int link_restart(struct link *link, struct us_err *err)
 {
-	return link_simple(link, 'S', link->imap ? "SYNCRESTART" : "RESTART", NULL, err);
+	int rc;
+
+	if (link->imap || !link->pipeline)
+		return link_simple(link, 'S', link->imap ? "SYNCRESTART" : "RESTART", NULL, err);
+	stream_write_str(link->stream, "RESTART\r\n");
+	rc = owe(link, err);
+	return rc < 0 ? rc : flush(link, err);
 }
 
 int link_ping(struct link *link, struct us_err *err)

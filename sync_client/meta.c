@@ -15,7 +15,9 @@
 #include "sync_client/local.h"
 #include "sync_client/sync_private.h"
 
-/* ---- sending a plan ------------------------------------------------------------------------------ */
+/* ---- sending a plan ------------------------------------------------------------------------------
+ *
+ * Its orders do not depend on each other, so that the answers are heard when all are out. */
 
 /* A SIEVE order gets its script now. */
 static int add_script(struct sync *s, struct wire_command *c, struct pool *pool, struct us_err *err)
@@ -66,6 +68,14 @@ static void say_command(const struct sync *s, const struct wire_command *c)
 	}
 }
 
+/* What the answers to all that was sent come to; rc: what sending came to. */
+static int hear(struct sync *s, int rc, struct us_err *err)
+{
+	int heard = link_is_lost(rc) ? rc : link_collect(s->link, rc == 0 ? err : NULL);
+
+	return rc < 0 ? rc : heard;
+}
+
 static int send_plan(struct sync *s, const struct meta_plan *plan, struct pool *pool,
 		     struct us_err *err)
 {
@@ -78,7 +88,7 @@ static int send_plan(struct sync *s, const struct meta_plan *plan, struct pool *
 		if (rc < 0)
 			break;
 		say_command(s, &c);
-		rc = link_call(s->link, &c, NULL, err);
+		rc = link_call_later(s->link, &c, err);
 	}
 	return rc;
 }
@@ -105,7 +115,7 @@ int meta_send(struct sync *s, const struct state_user *local, const struct state
 		decide_seen(local, replica, pool, &plan);
 		rc = send_plan(s, &plan, pool, err);
 	}
-	return rc;
+	return hear(s, rc, err);
 }
 
 static int add_item(void *ctx, const struct wire_item *item, struct us_err *err)
@@ -146,7 +156,7 @@ int meta_scripts(struct sync *s, struct span userid, struct pool *pool, struct u
 	if (rc < 0)
 		return rc;
 	decide_sieve(&here, &there.state, pool, &plan);
-	return send_plan(s, &plan, pool, err);
+	return hear(s, send_plan(s, &plan, pool, err), err);
 }
 
 int sync_meta(struct sync *s, struct span userid, bool *exists, struct us_err *err)
@@ -247,7 +257,7 @@ int sync_server_annotations(struct sync *s, struct us_err *err)
 		rc = link_call(s->link, &c, &reader, err);
 	if (rc == 0) {
 		decide_annotations(here, n, there.items, there.n, pool, &plan);
-		rc = send_plan(s, &plan, pool, err);
+		rc = hear(s, send_plan(s, &plan, pool, err), err);
 	}
 	free(there.items);
 	pool_free(&pool);

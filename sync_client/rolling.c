@@ -231,7 +231,7 @@ static int64_t longest_sleep_ms(const struct rolling *r)
 static int hear_replica(struct rolling *r, struct us_err *err)
 {
 	struct us_err why = US_ERR_INIT;
-	int rc = link_ping(r->link, &why);
+	int rc = link_owes(r->link) ? link_collect(r->link, &why) : link_ping(r->link, &why);
 
 	return link_is_lost(rc) ? rolling_lost(r, &why, err) : 0;
 }

@@ -35,12 +35,21 @@ struct update {
 	struct mailbox_decision d;
 	struct steps_plan plan;
 	size_t step; /* of the plan, the one in work */
+	/* What the order that is out makes of the replica, and what reading the records for it came to. */
+	struct state_mailbox sent;
+	struct us_err walked;
 };
 
 void update_init(struct update *u, struct sync *s, const struct folders_update *f,
 		 const struct wire_names *reserve_names, struct pool *pool);
 /* Would it add, would it take away? */
 int update_look_ahead(struct update *u, struct order_item *out, struct us_err *err);
+/* Send it in one order, whose answer update_hear() gives, while others are on their way. 0: there is nothing to send; 1: it is out;
+ * UPDATE_ALONE: it takes more than one order, or questions: update_run(). */
+int update_send(struct update *u, struct us_err *err);
+#define UPDATE_ALONE 2
+/* UPDATE_ALONE: it was refused for what the replica is; update_run() finds out. */
+int update_hear(struct update *u, struct us_err *err);
 /* Send that part of it, with as many attempts as it takes. */
 int update_run(struct update *u, enum order_part part, struct us_err *err);
 /* Open the mailbox (again) and take its header as it is now. */

@@ -155,36 +155,47 @@ static int send_record(void *ctx, const struct state_record *r, struct us_err *e
 	return 0;
 }
 
-static int send_step(struct update *u, struct us_err *err)
+/* Everything of a step but the end of its order. */
+static int put_step(struct update *u, struct us_err *err)
 {
 	enum wire_form form = u->plan.steps[u->step].final ? WIRE_APPLY : WIRE_APPLY_PARTIAL;
-	struct state_mailbox header;
 	struct sending g = {.u = u};
-	struct us_err why = US_ERR_INIT;
-	int rc = bodies_upload(u, err), walked;
+	int rc = bodies_upload(u, err);
 
 	if (rc < 0)
 		return rc;
-	decide_step_header(&u->d, u->there ? &u->replica : NULL, &u->plan, u->step, &header);
+	decide_step_header(&u->d, u->there ? &u->replica : NULL, &u->plan, u->step, &u->sent);
 	g.w = link_begin(u->s->link, WIRE_APPLY_MAILBOX, u->s->local_only);
-	wire_begin_mailbox(g.w, &header, form);
-	walked = update_each(u, &u->plan.steps[u->step], send_record, &g, &why);
-	wire_end_mailbox(g.w, &header, form);
-	rc = link_end(u->s->link, NULL, err);
-	if (rc == 0 && walked < 0) {
+	wire_begin_mailbox(g.w, &u->sent, form);
+	u->walked.code = update_each(u, &u->plan.steps[u->step], send_record, &g, &u->walked);
+	wire_end_mailbox(g.w, &u->sent, form);
+	return 0;
+}
+
+/* What became of it: rc is its answer. */
+static int step_is_done(struct update *u, int rc, struct us_err *err)
+{
+	if (rc == 0 && u->walked.code < 0) {
+		rc = u->walked.code;
 		if (err)
-			*err = why;
-		rc = walked;
+			*err = u->walked;
 	}
 	if (rc < 0)
 		return rc;
 	if (u->there)
-		header.partition = u->replica.partition; /* only a RENAME moves it */
-	u->replica = header;
+		u->sent.partition = u->replica.partition; /* only a RENAME moves it */
+	u->replica = u->sent;
 	u->there = true;
-	u->on_the_way = form == WIRE_APPLY_PARTIAL;
+	u->on_the_way = !u->plan.steps[u->step].final;
 	u->sure = u->on_the_way ? u->plan.steps[u->step].changed_to : MAILBOX_ALL_SURE;
 	return 0;
+}
+
+static int send_step(struct update *u, struct us_err *err)
+{
+	int rc = put_step(u, err);
+
+	return rc < 0 ? rc : step_is_done(u, link_end(u->s->link, NULL, err), err);
 }
 
 static int send_steps(struct update *u, enum steps_extent extent, struct us_err *err)
@@ -292,6 +303,55 @@ int update_run(struct update *u, enum order_part part, struct us_err *err)
 		rc = run(u, part, err);
 	remember(u, rc);
 	mailbox_close(&u->m);
+	if (rc < 0)
+		us_err_prefix(err, "%.*s", SPAN_ARG(u->name));
+	return rc;
+}
+
+/* ---- one among others that are on their way -------------------------------------------------------- */
+
+static int send_at_once(struct update *u, struct us_err *err)
+{
+	int rc;
+
+	decide_counting(u, MAILBOX_FIRST);
+	rc = take_values(u, err);
+	if (rc < 0 || u->d.step == MAILBOX_SAME)
+		return rc;
+	if (u->d.step == MAILBOX_FULL)
+		return UPDATE_ALONE;
+	rc = divide(u, STEPS_WHOLE, err);
+	if (rc < 0 || u->plan.n != 1)
+		return rc < 0 ? rc : UPDATE_ALONE;
+	sync_say(u->s, "MAILBOX %.*s", SPAN_ARG(u->name));
+	rc = put_step(u, err);
+	if (rc < 0)
+		return rc;
+	link_end_ask(u->s->link);
+	return 1;
+}
+
+int update_send(struct update *u, struct us_err *err)
+{
+	int rc = update_refresh(u, err);
+
+	if (rc == 0)
+		rc = send_at_once(u, err);
+	if (rc <= 0)
+		remember(u, rc);
+	mailbox_close(&u->m);
+	if (rc < 0)
+		us_err_prefix(err, "%.*s", SPAN_ARG(u->name));
+	return rc;
+}
+
+int update_hear(struct update *u, struct us_err *err)
+{
+	int rc = step_is_done(u, link_answer(u->s->link, NULL, err), err);
+
+	remember(u, rc);
+	if (rc == US_ECHECKSUM || rc == US_ECHANGED)
+		return UPDATE_ALONE;
 	if (rc < 0)
 		us_err_prefix(err, "%.*s", SPAN_ARG(u->name));
 	return rc;

@@ -47,7 +47,7 @@ static void put_banner(struct session *s)
 		stream_write_str(s->stream, "* COMPRESS DEFLATE\r\n");
 	if (!s->trusted)
 		stream_write_str(s->stream, "* SIEVE-MAILBOX\r\n");
-	stream_write_str(s->stream, "* X-UNDERSTUDY 1 DIGEST\r\n");
+	stream_write_str(s->stream, "* X-UNDERSTUDY 1 DIGEST PIPELINE\r\n");
 	host_banner(s->host, "Cyrus sync server", &who);
 	stream_printf(s->stream, "* OK %s\r\n", who.data);
 	buf_free(&who);

@@ -15,7 +15,7 @@ from lib.places import wait_until
 from lib.replica import Replica, memory_kib
 from lib.wire import Closed, Wire, WireError
 
-BANNER = [b"* SASL PLAIN LOGIN", b"* COMPRESS DEFLATE", b"* SIEVE-MAILBOX", b"* X-UNDERSTUDY 1 DIGEST"]
+BANNER = [b"* SASL PLAIN LOGIN", b"* COMPRESS DEFLATE", b"* SIEVE-MAILBOX", b"* X-UNDERSTUDY 1 DIGEST PIPELINE"]
 VERSION = b"* OK b.test Cyrus sync server 3.6.1-Understudy-"
 GOOD = base64.b64encode(f"\0{ADMIN}\0{PASSWORD}".encode()).decode()
 EMPTY_ACL = "bob\tlrswipkxtecdan\t"

@@ -407,7 +407,7 @@ static int send_updates(struct client *x, const struct folders_plan *plan)
 		if (rc == US_ELINK)
 			return rc;
 		if (rc < 0) {
-			order_failed(&order);
+			order_failed(&order, i);
 			result = rc;
 		}
 	}

@@ -3,7 +3,7 @@
 
 #include "reconcile/order.h"
 
-/* "0w 1a 2w": item and part; items of `fails` fail when they come. */
+/* "0w 1a|2w|": item and part, and where what is on its way must arrive first; items of `fails` fail when they come. */
 static void run(const struct order_item *items, size_t n, bool failed, const char *fails,
 		char out[256], bool *may_delete)
 {
@@ -17,7 +17,9 @@ static void run(const struct order_item *items, size_t n, bool failed, const cha
 		size_t len = strlen(out);
 		snprintf(out + len, 256 - len, "%zu%c ", i, part == ORDER_ADDITIONS ? 'a' : 'w');
 		if (strchr(fails, (int)('0' + i)))
-			order_failed(&o);
+			order_failed(&o, i);
+		if (order_must_wait(&o))
+			out[strlen(out) - 1] = '|';
 	}
 	*may_delete = order_may_delete(&o);
 }
@@ -34,40 +36,40 @@ static void what_comes_goes_before_what_goes(void **state UNUSED)
 		{{{0, 0, 0}, {0, 1, 0}, {0, 0, 1}, {0, 1, 1}, {1, 1, 1}},
 		 false,
 		 "",
-		 "0w 1w 3w 2w ",
+		 "0w 1w|3w|2w|",
 		 true},
 		{{{0, 1, 1}, {0, 1, 1}, {0, 0, 1}, {0, 0, 0}, {0, 1, 0}},
 		 false,
 		 "",
-		 "3w 4w 0a 1w 0w 2w ",
+		 "3w 4w|0a|1w|0w 2w|",
 		 true},
 		/* what gains failed: nothing is taken away any more, what gains still goes */
 		{{{0, 1, 1}, {0, 1, 1}, {0, 0, 1}, {0, 0, 0}, {0, 1, 0}},
 		 false,
 		 "4",
-		 "3w 4w 0a 1a ",
+		 "3w 4w|0a|1a|",
 		 false},
 		{{{0, 1, 1}, {0, 1, 1}, {0, 0, 1}, {0, 0, 0}, {0, 1, 0}},
 		 true,
 		 "",
-		 "3w 4w 0a 1a ",
+		 "3w 4w|0a|1a|",
 		 false},
 		{{{0, 1, 1}, {0, 1, 1}, {0, 0, 1}, {1, 0, 0}, {1, 0, 0}},
 		 false,
 		 "1",
-		 "0a 1w ",
+		 "0a|1w|",
 		 false},
 		/* what gains nothing may fail alone */
 		{{{0, 0, 0}, {0, 0, 1}, {0, 0, 1}, {0, 1, 0}, {1, 0, 0}},
 		 false,
 		 "01",
-		 "0w 3w 1w 2w ",
+		 "0w 3w|1w 2w|",
 		 true},
 		/* its gains were there already */
 		{{{0, 1, 1}, {0, 1, 1}, {0, 0, 1}, {1, 0, 0}, {1, 0, 0}},
 		 false,
 		 "",
-		 "0a 1w 0w 2w ",
+		 "0a|1w|0w 2w|",
 		 true},
 	};
 

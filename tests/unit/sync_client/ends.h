@@ -24,6 +24,8 @@ struct ends {
 	struct dlist_lexer lx;
 	struct buf said;      /* the verbs and words of all commands since ends_forget() */
 	unsigned applies;     /* APPLYs among them that change something */
+	unsigned turns;       /* times the client waited and the replica had something to do */
+	bool pipeline;        /* the replica says PIPELINE */
 	unsigned break_after; /* the link breaks before that many more commands; 0: it does not */
 	bool broken;
 };
@@ -81,7 +83,8 @@ static inline void ends_serve(void *ctx)
 {
 	struct ends *e = ctx;
 
-	while (stream_readable(e->pipe[1]) && !e->broken) {
+	e->turns += !e->broken && stream_readable(e->pipe[1]);
+	while (!e->broken && stream_readable(e->pipe[1])) {
 		if (e->break_after && --e->break_after == 0) {
 			e->broken = true;
 			dlist_lexer_fini(&e->lx);
@@ -105,6 +108,7 @@ static inline void ends_link(struct ends *e)
 	dlist_lexer_init(&e->lx, stream_source(e->pipe[1]), NULL);
 	e->link = link_over(&config, e->pipe[0]);
 	e->link->sieve_mailbox = true;
+	e->link->pipeline = e->pipeline;
 	stream_pipe_on_empty(e->pipe[0], ends_serve, e);
 	assert_string_equal(peer_say(e->theirs, "APPLY CAPABILITIES (SIEVE-MAILBOX)"),
 			    "* ENABLED (SIEVE-MAILBOX)\r\n" OK);
@@ -132,10 +136,11 @@ static inline void ends_conf(struct ends *e, const char *more)
 	free(text);
 }
 
-static inline int ends_setup(void **state)
+static inline struct ends *ends_new(bool pipeline)
 {
 	struct ends *e = us_calloc(1, sizeof(*e));
 
+	e->pipeline = pipeline;
 	e->ours = peer_new();
 	e->theirs = peer_new();
 	buf_init(&e->said, 0);
@@ -146,7 +151,18 @@ static inline int ends_setup(void **state)
 	ends_link(e);
 	assert_string_equal(peer_say(e->ours, "APPLY CAPABILITIES (SIEVE-MAILBOX)"),
 			    "* ENABLED (SIEVE-MAILBOX)\r\n" OK);
-	*state = e;
+	return e;
+}
+
+static inline int ends_setup(void **state)
+{
+	*state = ends_new(/* pipeline */ false);
+	return 0;
+}
+
+static inline int ends_setup_pipeline(void **state)
+{
+	*state = ends_new(/* pipeline */ true);
 	return 0;
 }
 
@@ -163,14 +179,19 @@ static inline int ends_teardown(void **state)
 	free(e);
 	return 0;
 }
-#define test_ends(f) cmocka_unit_test_setup_teardown(f, ends_setup, ends_teardown)
+/* Each test is two: with a replica that is asked one thing at a time, and with one of our kind. */
+#define test_ends(f)                                                        \
+	cmocka_unit_test_setup_teardown(f, ends_setup, ends_teardown),      \
+	{                                                                   \
+#f "_pipeline", f, ends_setup_pipeline, ends_teardown, NULL \
+	}
 
 /* ---- what is tested --------------------------------------------------------------------------------- */
 
 static inline void ends_forget(struct ends *e)
 {
 	buf_clear(&e->said);
-	e->applies = 0;
+	e->applies = e->turns = 0;
 }
 
 /* Both sides answer this alike. */

@@ -335,6 +335,69 @@ static void a_removed_user_with_a_stranger_stays(void **state)
 	assert_non_null(strstr(peer_say(e->theirs, "GET USER bob"), "user.bob.Theirs"));
 }
 
+/* ---- how often the client waits --------------------------------------------------------------------- */
+
+#define MANY 40 /* more than may be out at once */
+
+static void add_to_many(struct ends *e, const char *text)
+{
+	char name[32];
+
+	for (int i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "user.bob.%02d", i);
+		rig_append(e->ours->rig, name, text, 0);
+	}
+}
+
+/* With orders in flight one turn is for many of them; without, one for each. */
+static void many_mailboxes_take_few_turns(void **state)
+{
+	struct ends *e = *state;
+	struct us_err err;
+	char name[32];
+
+	bob_with_two_messages(e);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "user.bob.%02d", i);
+		rig_create(e->ours->rig, name);
+	}
+	add_to_many(e, "first\r\n");
+	ends_sync_user(e, "bob");
+	add_to_many(e, "second\r\n");
+	for (int i = 0; i < 10; i++) {
+		snprintf(name, sizeof(name), "user.carl.%02d", i);
+		changes_subscribe(e->ours->rig, "bob", name, true);
+	}
+	ends_forget(e);
+	assert_ok(ends_try_user(e, "bob", &err), &err);
+	if (e->pipeline)
+		assert_in_range(e->turns, 4, 8);
+	else
+		assert_in_range(e->turns, MANY + 10, 3 * MANY);
+	ends_same_user(e, "bob");
+}
+
+/* One of those that are out is refused, the others are not: what was changed there in between is found out, by itself. */
+static void one_of_many_was_changed_there(void **state)
+{
+	struct ends *e = *state;
+	char name[32];
+
+	bob_with_two_messages(e);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "user.bob.%02d", i);
+		rig_create(e->ours->rig, name);
+	}
+	add_to_many(e, "first\r\n");
+	ends_sync_user(e, "bob");
+	add_to_many(e, "second\r\n");
+	rig_flags(e->theirs->rig, "user.bob.05", 1, FLAG_FLAGGED, false);
+	rig_append(e->theirs->rig, "user.bob.20", "theirs\r\n", 0);
+	ends_sync_user(e, "bob");
+	ends_same_mailbox(e, "user.bob.05");
+	ends_same_mailbox(e, "user.bob.39");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -356,6 +419,8 @@ int main(void)
 		test_ends(a_renamed_user_keeps_everything),
 		test_ends(a_removed_user_goes),
 		test_ends(a_removed_user_with_a_stranger_stays),
+		test_ends(many_mailboxes_take_few_turns),
+		test_ends(one_of_many_was_changed_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
