@@ -1,4 +1,4 @@
-/* agenda.c - see agenda.h. Rules L7 to L13 of doc/RECONCILE.md. */
+/* agenda.c - see agenda.h. Rules L7 to L14 of doc/RECONCILE.md. */
 #include "reconcile/agenda.h"
 
 #include <stdlib.h>
@@ -9,14 +9,22 @@
 #define AFTERWARDS WORK_KINDS /* the queue behind all kinds: meta data once more */
 #define QUEUES     (WORK_KINDS + 1)
 
+struct piece {
+	struct work work;     /* first: what others are given is a piece */
+	struct piece **parts; /* what was put together to be this */
+	size_t n_parts;
+	bool alone; /* not to be put together with others (again) */
+};
+
 struct queue {
-	struct work **items;
+	struct piece **items;
 	size_t n, cap, next;
 };
 
 /* Work only ever moves to a later queue, or to the end of its own. */
 struct agenda {
 	struct pool *pool;
+	size_t together; /* mailboxes, at most */
 	struct queue queues[QUEUES];
 	size_t at;             /* the queue in work */
 	struct span *troubled; /* owners of whom something was set aside or written back */
@@ -26,21 +34,27 @@ struct agenda {
 	bool removed; /* a user was */
 };
 
-static void add(struct agenda *b, size_t queue, const struct work *work)
+static void add_piece(struct agenda *b, size_t queue, const struct work *work, bool alone)
 {
 	struct queue *q = &b->queues[queue];
-	struct work *copy = pool_alloc(b->pool, sizeof(*copy));
+	struct piece *copy = pool_alloc(b->pool, sizeof(*copy));
 
-	*copy = *work;
+	*copy = (struct piece){.work = *work, .alone = alone};
 	us_grow(&q->items, q->n, &q->cap, sizeof(q->items[0]));
 	q->items[q->n++] = copy;
 }
 
-struct agenda *agenda_new(const struct coalesced *todo)
+static void add(struct agenda *b, size_t queue, const struct work *work)
+{
+	add_piece(b, queue, work, /* alone */ false);
+}
+
+struct agenda *agenda_new(const struct coalesced *todo, size_t together)
 {
 	struct agenda *b = us_calloc(1, sizeof(*b));
 
 	b->pool = pool_new();
+	b->together = together;
 	for (size_t i = 0; i < todo->n; i++)
 		add(b, todo->work[i].kind, &todo->work[i]);
 	return b;
@@ -81,9 +95,52 @@ static void add_afterwards(struct agenda *b)
 	}
 }
 
+static void add_names(struct work *all, struct span *names, const struct work *part)
+{
+	for (size_t i = 0; i < part->n_names; i++)
+		if (!is_in(names, all->n_names, part->names[i]))
+			names[all->n_names++] = part->names[i];
+}
+
+/* How many of those that come next, this one included, make one piece. */
+static size_t count_together(const struct agenda *b, const struct queue *q, size_t *n_names)
+{
+	size_t n = 0;
+
+	*n_names = 0;
+	for (size_t i = q->next - 1; i < q->n && !q->items[i]->alone; i++, n++) {
+		if (*n_names + q->items[i]->work.n_names > b->together)
+			break;
+		*n_names += q->items[i]->work.n_names;
+	}
+	return n;
+}
+
+/* The first one was taken just now. */
+static struct piece *put_together(struct agenda *b, struct queue *q)
+{
+	struct piece *first = q->items[q->next - 1], *all;
+	size_t most, n = count_together(b, q, &most);
+	struct span *names;
+
+	if (n < 2)
+		return first;
+	all = pool_alloc(b->pool, sizeof(*all));
+	names = pool_alloc(b->pool, us_mul_size(most, sizeof(*names)));
+	*all = (struct piece){.work = {.kind = WORK_MAILBOXES, .names = names}, .n_parts = n};
+	all->parts = pool_alloc(b->pool, us_mul_size(n, sizeof(struct piece *)));
+	for (size_t i = 0; i < n; i++) {
+		all->parts[i] = q->items[q->next - 1 + i];
+		add_names(&all->work, names, &all->parts[i]->work);
+	}
+	q->next += n - 1;
+	return all;
+}
+
 const struct work *agenda_next(struct agenda *b)
 {
 	struct queue *q = &b->queues[b->at];
+	struct piece *piece;
 	struct work *work;
 
 	while (q->next == q->n) {
@@ -93,7 +150,10 @@ const struct work *agenda_next(struct agenda *b)
 		if (b->at == AFTERWARDS)
 			add_afterwards(b);
 	}
-	work = q->items[q->next++];
+	piece = q->items[q->next++];
+	if (piece->work.kind == WORK_MAILBOXES)
+		piece = put_together(b, q);
+	work = &piece->work;
 	if (work->kind >= WORK_UNMAILBOX && is_in(b->troubled, b->n_troubled, work->owner))
 		work->withheld = US_ECHANGED;
 	return work;
@@ -126,7 +186,7 @@ static enum agenda_fate promote(struct agenda *b, const struct work *work, enum 
 	const struct queue *q = &b->queues[kind];
 
 	for (size_t i = q->next; i < q->n; i++)
-		if (span_eq(q->items[i]->owner, work->owner))
+		if (span_eq(q->items[i]->work.owner, work->owner))
 			return AGENDA_PROMOTED;
 	add(b, kind, &wider);
 	return AGENDA_PROMOTED;
@@ -138,8 +198,15 @@ static enum agenda_fate split(struct agenda *b, const struct work *work)
 		struct work single = *work;
 		single.names = &work->names[i];
 		single.n_names = 1;
-		add(b, WORK_MAILBOXES, &single);
+		add_piece(b, WORK_MAILBOXES, &single, /* alone */ true);
 	}
+	return AGENDA_PROMOTED;
+}
+
+static enum agenda_fate take_apart(struct agenda *b, const struct piece *piece)
+{
+	for (size_t i = 0; i < piece->n_parts; i++)
+		add_piece(b, WORK_MAILBOXES, &piece->parts[i]->work, /* alone */ true);
 	return AGENDA_PROMOTED;
 }
 
@@ -170,6 +237,8 @@ enum agenda_fate agenda_done(struct agenda *b, const struct work *work, int resu
 		return done(b, work);
 	if (result == US_ELINK)
 		return AGENDA_STOPPED;
+	if (((const struct piece *)work)->n_parts)
+		return take_apart(b, (const struct piece *)work);
 	if (result == US_EBUSY)
 		return give_up(b, work, AGENDA_BACK);
 	return failed(b, work);

@@ -4,6 +4,7 @@
  *	a user's mailboxes, quota root			then the whole user is compared
  *	seen, subscription				then his meta data are, then the user
  *	shared mailboxes together			then each by itself
+ *	mailboxes of several owners together		then each owner's by themselves
  *	anything else					set aside: it is tried again by itself, all others go on
  *	the link is lost				nothing: the batch is done again
  *
@@ -28,8 +29,9 @@ enum agenda_fate {
 
 struct agenda; /* opaque */
 
-/* todo and what it points to are borrowed. */
-struct agenda *agenda_new(const struct coalesced *todo);
+/* todo and what it points to are borrowed. together: mailboxes of several owners are one piece of work, as long as they are no more than
+ * that; 0: each owner's are a piece. */
+struct agenda *agenda_new(const struct coalesced *todo, size_t together);
 void agenda_free(struct agenda **b);
 
 /* The next piece, NULL: that was all. Valid until agenda_free(). If work->withheld it is not to be done: agenda_done() wants that code. */

@@ -46,14 +46,33 @@ static void log_troubles(const struct folders_plan *plan)
 
 /* ---- carrying out a plan -------------------------------------------------------------------------- */
 
+/* Is another mailbox of its owner looked at in this pass? */
+static bool has_siblings(struct sync *s, const struct state_user *here, size_t mailbox)
+{
+	const char *deletedprefix = store_config(s->store)->deletedprefix;
+	struct buf owner = BUF_INIT, other = BUF_INIT;
+	size_t n = 0;
+
+	(void)mboxname_owner(here->mailboxes[mailbox].name, deletedprefix, &owner);
+	for (size_t i = 0; n < 2 && i < here->n_mailboxes; i++) {
+		buf_clear(&other);
+		(void)mboxname_owner(here->mailboxes[i].name, deletedprefix, &other);
+		n += span_eq(buf_span(&owner), buf_span(&other));
+	}
+	buf_free(&owner);
+	buf_free(&other);
+	return n > 1;
+}
+
 /* One small message in one mailbox: it is new as a rule, and quicker sent than asked for. */
-static bool is_not_worth_asking(const struct state_user *here, struct mailbox *m, uint32_t from)
+static bool is_not_worth_asking(struct sync *s, const struct state_user *here, size_t mailbox,
+				struct mailbox *m, uint32_t from)
 {
 	struct view_walk walk = view_walk(&m->view, from + 1);
 	const struct record *r;
 	uint64_t bytes = 0;
 
-	if (here->n_mailboxes > 1)
+	if (has_siblings(s, here, mailbox))
 		return false; /* it may come from one of the others */
 	while (bytes <= SMALL && (r = view_next(&m->view, &walk)))
 		bytes += r->size;
@@ -73,7 +92,7 @@ static int reserve_one(struct sync *s, const struct state_user *here, size_t i,
 	rc = mailbox_open(s->store, local->name, &m, err);
 	if (rc < 0)
 		return rc == US_ENOENT ? 0 : rc;
-	if (!is_not_worth_asking(here, m, from))
+	if (!is_not_worth_asking(s, here, i, m, from))
 		rc = bodies_want(s, m, decide_partition(local, &s->options), from,
 				 &plan->reserve_names, err);
 	mailbox_close(&m);

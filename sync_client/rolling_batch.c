@@ -17,6 +17,7 @@
 
 /* An object over which the link is lost that often in a row is itself what is wrong. */
 #define MOST_LOSSES 3
+#define TOGETHER    64 /* mailboxes of several users that are looked at in one pass */
 
 /* ---- lines --------------------------------------------------------------------------------------- */
 
@@ -278,7 +279,7 @@ int rolling_work(struct rolling *r, const struct coalesce_line *lines, size_t n,
 
 	if (rc == 0) {
 		coalesce(ready, n_ready, &owner, pool, &todo);
-		b = agenda_new(&todo);
+		b = agenda_new(&todo, r->link && link_has_pipeline(r->link) ? TOGETHER : 0);
 		rc = work_all(r, b, err);
 	}
 	agenda_free(&b);

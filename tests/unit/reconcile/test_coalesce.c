@@ -98,8 +98,9 @@ static void lines_become_work_once_and_in_order(void **state)
 	}
 }
 
-/* Do it all; work whose text begins as `fails` fails with that code. Tells what was done and what came of it. */
-static void run(const char *text, const char *fails, int code, struct pool *pool, struct buf *out)
+/* Do it all, mailboxes `together`; work whose text begins as `fails` fails with that code. Tells what was done and what came of it. */
+static void run(const char *text, size_t together, const char *fails, int code, struct pool *pool,
+		struct buf *out)
 {
 	static const char *const fates[] = {"", " promoted", " back", " aside", " STOPPED"};
 	struct coalesce_line lines[16];
@@ -109,7 +110,7 @@ static void run(const char *text, const char *fails, int code, struct pool *pool
 	enum agenda_fate fate = AGENDA_DONE;
 
 	coalesce(lines, parse(text, lines), &owners, pool, &todo);
-	b = agenda_new(&todo);
+	b = agenda_new(&todo, together);
 	while (fate != AGENDA_STOPPED && (w = agenda_next(b))) {
 		struct buf t = BUF_INIT;
 		int result = w->withheld;
@@ -172,7 +173,45 @@ static void what_fails_has_its_fate(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct buf out = BUF_INIT;
-		run(rows[i].lines, rows[i].fails, rows[i].code, *state, &out);
+		run(rows[i].lines, 0, rows[i].fails, rows[i].code, *state, &out);
+		assert_string_equal(out.data, rows[i].done);
+		buf_free(&out);
+	}
+}
+
+static void mailboxes_of_several_owners_go_together(void **state)
+{
+	static const struct {
+		const char *lines;
+		size_t together;
+		const char *fails;
+		int code;
+		const char *done;
+	} rows[] = {
+		{"MAILBOX user.ann; MAILBOX user.bob; MAILBOX s1; SUB cy x", 64, "", 0,
+		 "mailboxes s1 user.ann user.bob; sub cy x; "},
+		/* no more than that many; one owner's are never divided */
+		{"MAILBOX user.ann; MAILBOX user.bob; MAILBOX user.cy", 2, "", 0,
+		 "mailboxes user.ann user.bob; mailboxes user.cy; "},
+		{"MAILBOX user.ann; MAILBOX user.bob.X; MAILBOX user.bob.Y; MAILBOX user.cy", 2, "",
+		 0, "mailboxes user.ann; mailboxes user.bob.X user.bob.Y; mailboxes user.cy; "},
+		/* of two owners, and named once */
+		{"RENAME user.ann.X user.bob.X", 64, "", 0, "mailboxes user.ann.X user.bob.X; "},
+		/* whoever fails, or is locked, is found by himself */
+		{"MAILBOX user.ann; MAILBOX user.bob", 64,
+		 "mailboxes user.ann user.bob, mailboxes user.ann", US_EMOVED,
+		 "mailboxes user.ann user.bob promoted; mailboxes user.ann promoted; mailboxes "
+		 "user.bob; user ann; "},
+		{"MAILBOX user.ann; MAILBOX user.bob", 64, "mailboxes user.ann user.bob", US_EBUSY,
+		 "mailboxes user.ann user.bob promoted; mailboxes user.ann back; mailboxes "
+		 "user.bob; "},
+		{"MAILBOX user.ann; MAILBOX user.bob", 64, "mailboxes user.ann user.bob", US_ELINK,
+		 "mailboxes user.ann user.bob STOPPED; "},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct buf out = BUF_INIT;
+		run(rows[i].lines, rows[i].together, rows[i].fails, rows[i].code, *state, &out);
 		assert_string_equal(out.data, rows[i].done);
 		buf_free(&out);
 	}
@@ -197,7 +236,7 @@ static void work_is_told_as_lines(void **state)
 		struct agenda *b;
 		const struct coalesce_line *back;
 		coalesce(lines, n, &owners, *state, &todo);
-		b = agenda_new(&todo);
+		b = agenda_new(&todo, 64);
 		back = agenda_lines(b, agenda_next(b), &n_back);
 		assert_int_equal(n_back, n);
 		for (size_t k = 0; k < n; k++) {
@@ -214,6 +253,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test_with_pool(lines_become_work_once_and_in_order),
 		test_with_pool(what_fails_has_its_fate),
+		test_with_pool(mailboxes_of_several_owners_go_together),
 		test_with_pool(work_is_told_as_lines),
 	};
 
