@@ -345,6 +345,14 @@ def catch_up(machine, size):
     return {"messages/s": size.pending // len(users) * len(users) / took}
 
 
+def far(case):
+    """The same over a line of 40 ms round trip."""
+    def measure(machine, size):
+        with machine.long_line(0.04):
+            return case(machine, size)
+    return measure
+
+
 @dataclass
 class Case:
     name: str
@@ -374,4 +382,6 @@ CASES = [
     Case("rolling", "rolling at 20 messages a second: lag", rolling, pair=True, runs=1),
     Case("flag-lag", "rolling, one flag of 10 000: lag", flag_lag, pair=True, runs=1),
     Case("catch-up", "catching up after an outage", catch_up, pair=True, runs=1),
+    Case("far-rolling", "rolling, 40 ms round trip: lag", far(rolling), pair=True, runs=1),
+    Case("far-catch-up", "catching up, 40 ms round trip", far(catch_up), pair=True, runs=1),
 ]

@@ -9,11 +9,13 @@ import os
 import shutil
 import subprocess
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 from lib import places
 from lib.cyrus_peer import CyrusPeer
 from lib.dovecot_peer import DovecotPeer
+from lib.relay import Relay
 from lib.server import Server
 
 KINDS = ("ours", "cyrus", "dovecot")
@@ -98,6 +100,22 @@ class Machine:
         """The primary's sync_client, without a pause between two looks at its log."""
         p = self.primary
         self.rolling = p.spawn([p.program("sync_client"), "-C", p.conf, "-R", "-d", "0"], "rolling.out")
+
+    @contextmanager
+    def long_line(self, seconds):
+        """Meanwhile there is a line between the two whose round trip takes so long."""
+        port = self.primary.options["sync_port"]
+        line = Relay(("127.0.0.1", int(port)), seconds / 2)
+        try:
+            self._sync_port(line.port)
+            yield
+        finally:
+            self._sync_port(port)
+            line.close()
+
+    def _sync_port(self, port):
+        self.primary.options["sync_port"] = port
+        self.primary.write_conf()
 
     def stop_rolling(self):
         if self.rolling:
