@@ -2,9 +2,13 @@
  *
  *	"{n}" announced --> judge: words, mailbox, right, size, quota --> stage --> octets --> run_append()
  *			    '--> refused: the tagged line is set, nothing is read (or it is passed over)
+ *	run_append() --> held, until no further APPEND to this mailbox is there --> append_settle()
  *
  * The first literal may be the mailbox's name; those behind words are messages (several: RFC 3502). Each is judged as it is
  * announced, with those that came before it.
+ *
+ * How much can be held is bounded (append_join_messages, append_join_bytes): a client who writes without end gets his answers as
+ * he goes on.
  */
 #include "server/imap/append.h"
 
@@ -96,7 +100,7 @@ static int refuse_mailbox(struct imap_session *s, int rc, const struct us_err *e
 /* Is the message welcome? 1, or 0 with the tagged line set. `mailbox` is looked up before the first. */
 static int judge(struct imap_session *s, struct span mailbox, const struct framer_literal *literal)
 {
-	struct append *a = s->append;
+	struct append_command *a = &s->append->now;
 	struct quota_wanted wanted = {.messages = a->n + 1};
 	struct us_err err = US_ERR_INIT;
 	int rc = 1;
@@ -120,37 +124,67 @@ static int judge(struct imap_session *s, struct span mailbox, const struct frame
 	return rc < 0 ? imap_fail(s, rc, NULL, &err) : 1;
 }
 
+/* ---- joining those that are held ------------------------------------------------------------------- */
+
+static bool is_same_target(const struct access *a, const struct access *b)
+{
+	return span_eq(a->name, b->name) && a->rights == b->rights &&
+	       storeid_cmp(&a->row.storeid, &b->row.storeid) == 0;
+}
+
+static bool is_joining(const struct imap_session *s, uint64_t size)
+{
+	const struct append *a = s->append;
+	const struct conf *conf = s->host->conf;
+
+	return is_same_target(&a->held[0].access, &a->now.access) &&
+	       a->held_messages + a->now.n < (size_t)conf_int(conf, CONF_append_join_messages) &&
+	       a->held_bytes + a->now.bytes + size <=
+		       (uint64_t)conf_bytes(conf, CONF_append_join_bytes);
+}
+
 /* ---- staging ------------------------------------------------------------------------------------- */
 
 static int open_stage(struct imap_session *s, struct us_err *err)
 {
 	struct append *a = s->append;
-	struct partition *p = store_partition(s->host->store, a->access.row.local_partition);
+	struct partition *p = store_partition(s->host->store, a->now.access.row.local_partition);
 
 	if (!p)
 		return us_fail(err, US_ECONFIG, "no partition-%.*s is configured",
-			       SPAN_ARG(a->access.row.local_partition));
+			       SPAN_ARG(a->now.access.row.local_partition));
 	if (a->stage && stage_partition(a->stage) == p)
 		return 0;
+	imap_settle(s); /* their bodies lie in the old one */
 	stage_close(&a->stage);
 	return stage_open(p, &a->stage, err);
 }
 
+/* The body before this one will be synced together with it: let it set out. */
+static void send_last_body(const struct append *a)
+{
+	const struct append_command *c = a->now.n    ? &a->now
+					 : a->n_held ? &a->held[a->n_held - 1]
+						     : NULL;
+
+	if (c)
+		io_write_back(c->body[c->n - 1].staged.fd);
+}
+
 static int begin_staged(struct imap_session *s, uint64_t size, struct us_err *err)
 {
-	struct append *a = s->append;
-	struct staged staged;
-	int rc = a->n ? 0 : open_stage(s, err);
+	struct append_command *c = &s->append->now;
+	struct append_body body = {.internaldate_ns = 0};
+	int rc = c->n ? 0 : open_stage(s, err);
 
-	if (a->n)
-		io_write_back(a->staged[a->n - 1].fd);
 	if (rc == 0)
-		rc = staged_begin(a->stage, NULL, &staged, err);
+		rc = staged_begin(s->append->stage, NULL, &body.staged, err);
 	if (rc < 0)
 		return rc;
-	us_grow(&a->staged, a->n, &a->cap, sizeof(a->staged[0]));
-	a->staged[a->n++] = staged;
-	a->bytes += size;
+	send_last_body(s->append);
+	us_grow(&c->body, c->n, &c->cap, sizeof(c->body[0]));
+	c->body[c->n++] = body;
+	c->bytes += size;
 	return 0;
 }
 
@@ -193,8 +227,8 @@ static enum framer_verdict on_literal(struct imap_session *s, const struct frame
 
 	if (!s->append)
 		s->append = us_calloc(1, sizeof(*s->append));
-	rc = s->append->n ? read_more_words(s, literal->before, err)
-			  : read_first_words(s, literal->before, &mailbox, err);
+	rc = s->append->now.n ? read_more_words(s, literal->before, err)
+			      : read_first_words(s, literal->before, &mailbox, err);
 	if (rc == 0)
 		return FRAMER_KEEP; /* the mailbox's name, or an annotation's value */
 	if (rc < 0) {
@@ -203,33 +237,44 @@ static enum framer_verdict on_literal(struct imap_session *s, const struct frame
 	}
 	if (!judge(s, mailbox, literal))
 		return FRAMER_REFUSE;
+	if (s->append->n_held && !is_joining(s, literal->size))
+		imap_settle(s);
 	return begin_staged(s, literal->size, err) < 0 ? FRAMER_REFUSE : FRAMER_STREAM;
 }
 
 static int on_octets(struct imap_session *s, const void *data, size_t len, struct us_err *err)
 {
-	return staged_write(&s->append->staged[s->append->n - 1], data, len, err);
+	struct append_command *c = &s->append->now;
+
+	return staged_write(&c->body[c->n - 1].staged, data, len, err);
 }
 
+void append_command_fini(struct append_command *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		staged_drop(&c->body[i].staged, /* remove */ true);
+	free(c->body);
+	uidset_free(&c->uids);
+	*c = (struct append_command){.n = 0};
+}
+
+/* Of a command that is held nothing is left here. */
 static void on_end(struct imap_session *s)
 {
-	struct append *a = s->append;
-
-	for (size_t i = 0; a && i < a->n; i++)
-		staged_drop(&a->staged[i], /* remove */ true);
-	if (a)
-		a->n = a->bytes = 0;
+	if (s->append)
+		append_command_fini(&s->append->now);
 }
 
 static void on_fini(struct imap_session *s)
 {
 	if (!s->append)
 		return;
+	us_assert(!s->append->n_held); /* the loop settled them */
 	on_end(s);
 	stage_close(&s->append->stage);
-	free(s->append->staged);
+	free(s->append->held);
 	free(s->append);
 	s->append = NULL;
 }
 
-const struct command_stream append_stream = {on_literal, on_octets, on_end, on_fini};
+const struct command_stream append_stream = {on_literal, on_octets, on_end, append_settle, on_fini};

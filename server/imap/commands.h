@@ -57,13 +57,15 @@ struct parse {
 };
 
 /* What a command keeps beyond its frame: a literal that does not go into it (APPEND; the framer's hooks), and what is to be
- * given back. `end` comes behind every such command, whatever became of it, `fini` at the end of the session. All may
- * be NULL, `put` only with `literal`. */
+ * given back. `end` comes behind every such command, whatever became of it, `fini` at the end of the session. `settle` is
+ * called for who said imap_hold(), once: do the work, and answer. All may be NULL, `put` only with `literal`, `settle` only where
+ * nothing is held. */
 struct command_stream {
 	enum framer_verdict (*literal)(struct imap_session *s, const struct framer_literal *literal,
 				       struct us_err *err);
 	int (*put)(struct imap_session *s, const void *data, size_t len, struct us_err *err);
 	void (*end)(struct imap_session *s);
+	void (*settle)(struct imap_session *s);
 	void (*fini)(struct imap_session *s);
 };
 

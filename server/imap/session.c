@@ -1,6 +1,7 @@
 /* session.c - see session.h: the loop of a connection.
  *
  *	wait --> frame --> command --> parse --> run --> news --> tagged line --> after() --> wait
+ *	  '--> settle what is held			 '--> held back --> wait
  *
  * What ends a session: LOGOUT, the client's going, silence (timeout), the stop flag, a closed door (msg/shutdown), a
  * layer that failed, a selected mailbox that was deleted. Whatever it is, a last line is tried and everything is given
@@ -149,29 +150,41 @@ static void tidy_while_idle(struct imap_session *s)
 {
 	struct mailbox *m = s->selected ? s->selected->mailbox : NULL;
 
-	if (m && !s->options->read_only && framer_is_empty(&s->framer) && compact_is_due(m) &&
-	    stream_wait(s->out, NULL, 0, IDLE_MS, NULL) == 0)
+	if (m && !s->holder && !s->options->read_only && framer_is_empty(&s->framer) &&
+	    compact_is_due(m) && stream_wait(s->out, NULL, 0, IDLE_MS, NULL) == 0)
 		compact_when_idle(m);
 }
 
-/* The next command: an enum framer_state behind which there is something to do, or a code if the client is gone. */
+/* Nobody's answer waits for what is not there yet, nor for what is only passed over. */
+static void settle_before_reading(struct imap_session *s)
+{
+	if (s->holder && (s->framer.bad || !stream_readable(s->out)))
+		imap_settle(s);
+}
+
+/* The next command: an enum framer_state behind which there is something to do, or a code if the client is gone. With
+ * s->leaving it came to nothing. */
 static int next_frame(struct imap_session *s, struct us_err *err)
 {
 	enum framer_state state = FRAMER_MORE;
 
 	tidy_while_idle(s);
-	while (state == FRAMER_MORE) {
+	while (state == FRAMER_MORE && !s->leaving) {
 		struct span in;
 		size_t used;
-		int rc = stream_peek(s->out, &in, err);
+		int rc;
 
+		settle_before_reading(s);
+		if (s->leaving)
+			break;
+		rc = stream_peek(s->out, &in, err);
 		if (rc == 0)
 			rc = us_fail(err, US_ECLOSED, "the client is gone");
 		if (rc < 0)
 			return rc;
 		state = framer_feed(&s->framer, in, &used);
 		stream_take(s->out, used);
-		if (state == FRAMER_CONTINUE) {
+		if (state == FRAMER_CONTINUE && !s->leaving) {
 			stream_write_str(s->out, "+ go ahead\r\n");
 			state = FRAMER_MORE;
 		}
@@ -198,6 +211,8 @@ static enum framer_verdict on_literal(void *ctx, const struct framer_literal *li
 	struct imap_session *s = ctx;
 	const struct command_stream *stream = s->identity ? stream_of(literal->before) : NULL;
 
+	if (literal->synchronizing) /* he waits for our word */
+		imap_settle(s);
 	return stream && stream->literal ? stream->literal(s, literal, err) : FRAMER_KEEP;
 }
 
@@ -357,27 +372,34 @@ static void tell_news(struct imap_session *s)
 	(void)imap_tell_news(s, c->flags & CMD_KEEPS_NUMBERS && !s->uid_form, &err);
 }
 
-static void write_tagged(struct imap_session *s)
+static void write_tagged(struct imap_session *s, struct span tag, const struct buf *done)
 {
-	if (s->answered)
-		return;
-	stream_write_span(s->out, s->tag);
+	stream_write_span(s->out, tag);
 	stream_write_str(s->out, " ");
-	reply_text(s->out, s->done.len ? buf_span(&s->done) : SPAN_LIT("OK Completed"));
+	reply_text(s->out, done->len ? buf_span(done) : SPAN_LIT("OK Completed"));
 	stream_write_str(s->out, "\r\n");
 }
 
-static void note_slow(const struct imap_session *s)
+static void note_slow(const struct imap_session *s, const struct command *command, int64_t began_us)
 {
 	const char *least = conf_str(s->host->conf, CONF_commandmintimer);
-	double took = imap_elapsed_s(s);
+	double took = (double)(clock_us() - began_us) / 1e6;
 	char text[160];
 
-	if (!least || !s->command || took < strtod(least, NULL))
+	if (!least || !command || took < strtod(least, NULL))
 		return;
 	snprintf(text, sizeof(text), "cmdtimer: sessionid=<%s> cmd=<%s> time=<%.3f>", s->id,
-		 s->command->name, took);
+		 command->name, took);
 	log_event(LOG_NOTICE, "imap.command.slow", LF_TEXT(text));
+}
+
+static void answer(struct imap_session *s)
+{
+	imap_settle(s);
+	tell_news(s);
+	if (!s->answered)
+		write_tagged(s, s->tag, &s->done);
+	note_slow(s, s->command, s->began_us);
 }
 
 static void end_command(struct imap_session *s)
@@ -386,14 +408,13 @@ static void end_command(struct imap_session *s)
 	struct us_err err = US_ERR_INIT;
 	bool wipe = !s->command || s->command->flags & CMD_SECRET;
 
-	note_slow(s);
 	if (stream && stream->end)
 		stream->end(s);
 	if (s->after && !s->lost && (stream_flush(s->out, &err) < 0 || s->after(s, &err) < 0))
 		s->lost = true;
 	s->after = NULL;
 	s->command = NULL;
-	s->uid_form = s->answered = false;
+	s->uid_form = s->answered = s->held = false;
 	s->tag = s->verb = SPAN_NULL;
 	buf_clear(&s->done);
 	framer_restart(&s->framer, wipe);
@@ -415,12 +436,70 @@ static void answer_bad_frame(struct imap_session *s)
 		(void)imap_bad(s, "%s", err->text);
 }
 
+/* ---- answers that are held back ------------------------------------------------------------------ */
+
+int imap_hold(struct imap_session *s, struct imap_held *out)
+{
+	*out = (struct imap_held){.command = s->command,
+				  .pool = s->pool,
+				  .tag = pool_span(s->pool, s->tag),
+				  .began_us = s->began_us,
+				  .done = BUF_INIT};
+	s->pool = pool_new();
+	s->holder = s->command->stream;
+	s->held = true;
+	return 0;
+}
+
+/* In the midst of another command, perhaps, whose answer may be known already. */
+void imap_settle(struct imap_session *s)
+{
+	const struct command_stream *holder = s->holder;
+	const struct command *command = s->command;
+	struct buf done = s->done;
+
+	if (!holder)
+		return;
+	s->holder = NULL;
+	buf_init(&s->done, 0);
+	holder->settle(s);
+	buf_free(&s->done);
+	s->done = done;
+	s->command = command;
+}
+
+void imap_held_begin(struct imap_session *s, const struct imap_held *held)
+{
+	s->command = held->command;
+	buf_clear(&s->done);
+}
+
+void imap_held_end(struct imap_session *s, struct imap_held *held)
+{
+	buf_clear(&held->done);
+	buf_add_span(&held->done, buf_span(&s->done));
+}
+
+void imap_held_answer(struct imap_session *s, struct imap_held *held)
+{
+	write_tagged(s, held->tag, &held->done);
+	note_slow(s, held->command, held->began_us);
+	buf_free(&held->done);
+	pool_free(&held->pool);
+}
+
+/* ---- the loop -------------------------------------------------------------------------------------- */
+
 static int serve_command(struct imap_session *s, struct us_err *err)
 {
 	int state = next_frame(s, err);
 
 	if (state < 0)
 		return state;
+	if (state == FRAMER_BAD || stream_of(buf_span(&s->framer.frame.text)) != s->holder)
+		imap_settle(s);
+	if (s->leaving)
+		return 0;
 	s->handed_over = state == FRAMER_HAND_OVER;
 	if (state == FRAMER_BAD)
 		answer_bad_frame(s);
@@ -428,8 +507,8 @@ static int serve_command(struct imap_session *s, struct us_err *err)
 		run_frame(s);
 	if (s->lost)
 		return us_fail(err, US_ECLOSED, "the client is gone");
-	tell_news(s);
-	write_tagged(s);
+	if (!s->held)
+		answer(s);
 	end_command(s);
 	return s->lost ? us_fail(err, US_ECLOSED, "a layer of the connection failed") : 0;
 }
@@ -512,8 +591,9 @@ int imap_serve(struct host *host, const struct imap_options *options, struct ser
 	rc = options->implicit_tls ? login_start_tls(&s, &err) : 0;
 	if (rc == 0)
 		greet(&s);
-	while (rc == 0 && !s.leaving && !login_is_shut(&s))
+	while (rc == 0 && !s.leaving && (s.holder || !login_is_shut(&s)))
 		rc = serve_command(&s, &err);
+	imap_settle(&s);
 	last_words(&s, rc, &err);
 	end(&s);
 	return 0;

@@ -8,6 +8,10 @@
  * handler never writes a tagged line itself: it says what it shall be, and the news that are due go before it.
  *
  * Memory of a command comes from s->pool and goes with it. What a handler keeps longer has an owner here.
+ *
+ * Pipelined commands can share what makes them durable: imap_hold() keeps a command's answer back. No answer waits for
+ * the client: all that is held is settled before we wait for him, and before anything else is done or answered, so that answers come
+ * in the order of the commands and each sees what those before it did.
  */
 #ifndef US_IMAP_SESSION_H
 #define US_IMAP_SESSION_H
@@ -48,6 +52,15 @@ enum imap_enabled {
 	IMAP_QRESYNC = 1u << 1,   /* VANISHED in place of EXPUNGE (3.2) */
 };
 
+/* A command whose answer is held back. */
+struct imap_held {
+	const struct command *command;
+	struct pool *pool; /* which it was parsed into */
+	struct span tag;   /* in pool */
+	int64_t began_us;
+	struct buf done; /* as s->done */
+};
+
 struct imap_session {
 	struct host *host;
 	const struct service_conn *conn;
@@ -65,17 +78,19 @@ struct imap_session {
 	struct buf done;  /* its tagged line behind the tag; empty: OK Completed */
 	bool handed_over; /* its value waits in the connection (CMD_HAND_OVER) */
 	bool answered;    /* the handler wrote that line itself (SYNC*) */
+	bool held;        /* imap_hold() */
 	/* Called when that line is written and flushed: layers of the connection change there. */
 	int (*after)(struct imap_session *s, struct us_err *err);
 
 	const struct identity *identity; /* NULL: not logged in; else `who` */
 	struct identity who;
-	struct userdeny_stamp userdeny; /* of the file as it was last asked about */
-	struct mboxname_view names;     /* as this user sees them */
-	struct selected *selected;      /* NULL: nothing is */
-	unsigned enabled;               /* enum imap_enabled */
-	struct append *append;          /* append.c's */
-	struct csync *csync;            /* of an administrator who used SYNC*; else NULL */
+	struct userdeny_stamp userdeny;      /* of the file as it was last asked about */
+	struct mboxname_view names;          /* as this user sees them */
+	struct selected *selected;           /* NULL: nothing is */
+	unsigned enabled;                    /* enum imap_enabled */
+	struct append *append;               /* append.c's */
+	const struct command_stream *holder; /* whose answers are held back; NULL: none are */
+	struct csync *csync;                 /* of an administrator who used SYNC*; else NULL */
 	struct login_limit *limit;
 	bool tls;
 	bool lost;    /* the connection cannot go on: reading failed, or a layer did */
@@ -98,6 +113,19 @@ int imap_bad(struct imap_session *s, const char *fmt, ...) __attribute__((format
 int imap_fail(struct imap_session *s, int rc, const char *code, const struct us_err *err);
 
 double imap_elapsed_s(const struct imap_session *s); /* since the command came */
+
+/* ---- answers that are held back ------------------------------------------------------------------ */
+
+/* How a handler ends that holds its answer back: *out has the command now, its pool with all that is in it too. The stream of its
+ * row settles it. Returns 0. */
+int imap_hold(struct imap_session *s, struct imap_held *out);
+/* Do and answer now what is held; nothing is well. May end the session, as news may (s->leaving). */
+void imap_settle(struct imap_session *s);
+/* For `settle`. Between the two the tagged line is set by imap_ok() and the like, for this command. */
+void imap_held_begin(struct imap_session *s, const struct imap_held *held);
+void imap_held_end(struct imap_session *s, struct imap_held *held);
+/* Write its tagged line, and free it. */
+void imap_held_answer(struct imap_session *s, struct imap_held *held);
 
 /* ---- reading, for handlers that converse (AUTHENTICATE, IDLE) ------------------------------------- */
 

@@ -247,6 +247,25 @@ static int parse_several(const char *in, struct pool *pool, void **args, struct 
 	return p.command->parse(&p, args, err);
 }
 
+/* The command may wait for others, when its frame has gone. */
+static void the_words_of_append_outlive_their_frame(void **state UNUSED)
+{
+	char frame[] = "APPEND box (\\Seen key) ANNOTATION (/comment (value.priv \"x\")) {5}\r\n";
+	struct pool *pool = pool_new();
+	const struct args_append *args;
+	struct us_err err;
+	void *parsed;
+
+	assert_ok(parse_several(frame, pool, &parsed, &err), &err);
+	memset(frame, '#', sizeof(frame));
+	args = parsed;
+	assert_true(span_is(args->mailbox, "box"));
+	assert_true(span_is(args->message[0].keyword[0], "key"));
+	assert_true(span_is(args->message[0].annotations.item[0].entry, "/comment"));
+	assert_true(span_is(args->message[0].annotations.item[0].value, "x"));
+	pool_free(&pool);
+}
+
 static void several_messages_are_read(void **state UNUSED)
 {
 	static const struct args_case wrong[] = {
@@ -294,6 +313,7 @@ int main(void)
 		cmocka_unit_test(the_words_of_append_are_taken),
 		cmocka_unit_test(the_name_may_be_still_to_come),
 		cmocka_unit_test(annotations_stand_before_the_message),
+		cmocka_unit_test(the_words_of_append_outlive_their_frame),
 		cmocka_unit_test(several_messages_are_read),
 	};
 
