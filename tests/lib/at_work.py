@@ -163,10 +163,21 @@ class Client(threading.Thread):
                 self.refused("DATA", reply)
 
     def append(self):
-        box, text = self.any_box(), self.text()
+        """One, or several that are all sent before the first is answered."""
+        box = self.any_box()
+        waiting = [self.send_append(box) for _ in range(self.random.choice([1, 1, 3, 10]))]
+        for tag, sha1 in waiting:
+            self.hear_append(box, tag, sha1)
+
+    def send_append(self, box):
+        self.count += 1
+        text = self.text()
         sha1 = hashlib.sha1(text).hexdigest()
         self.book.wish(lambda _: self.ledger.message(self.internal(box), sha1=sha1, acked=False))
-        reply = self.imap.command("APPEND", box, "(\\Flagged)", Literal(text, plus=True))
+        return self.imap.start("APPEND", box, "(\\Flagged)", Literal(text, plus=True)), sha1
+
+    def hear_append(self, box, tag, sha1):
+        reply = self.imap.finish(tag)
         if reply.status == "OK":
             uid = reply.code[2]
             self.known(box).add(uid)
