@@ -88,6 +88,21 @@ def append(machine, size):
             "p99 ms": percentile(latencies, 99) * 1e3}
 
 
+def append_piped(machine, size, outstanding=8):
+    """Eight on their way, none of which waits for the server's word."""
+    s, mail, waiting, count = Session(machine.primary, "u23"), size.mail(), [], 0
+    began = time.perf_counter()
+    while waiting or time.perf_counter() < began + size.seconds:
+        while len(waiting) < outstanding and time.perf_counter() < began + size.seconds:
+            m = mail.next()
+            waiting.append(s.start(b"APPEND INBOX (\\Seen) {%d+}\r\n" % len(m) + m))
+        s.finish(waiting.pop(0))
+        count += 1
+    took = time.perf_counter() - began
+    s.close()
+    return {"appends/s": count / took}
+
+
 def syncs(machine, size):
     """System calls that make data durable, of all processes of the server, per item that was acknowledged."""
     delivery, s = Delivery(machine.primary, ["u22"]), Session(machine.primary, "u22")
@@ -103,6 +118,7 @@ def syncs(machine, size):
                        ("an APPEND", lambda: s.client.append("INBOX", mail.next())), ("a STORE", store)):
         once()
         out[name] = count_syncs(machine, lambda: [once() for _ in range(count)]) / count
+    out["a piped APPEND"] = count_syncs(machine, lambda: s.append_all(b"INBOX", mail, count * 4)) / (count * 4)
     s.close()
     return out
 
@@ -368,6 +384,7 @@ CASES = [
     Case("lmtp-8-one-box", "LMTP, 8 connections, one mailbox", lmtp_8_one_box),
     Case("lmtp-10-recipients", "LMTP, 10 recipients", lmtp_10_recipients),
     Case("append", "APPEND, one at a time", append),
+    Case("append-piped", "APPEND, 8 on their way", append_piped),
     Case("syncs", "sync calls for", syncs, runs=1),
     Case("select-10k", "SELECT of 10 000, new connection", select_10k),
     Case("select-100k", "SELECT of 100 000, new connection", select_100k),
