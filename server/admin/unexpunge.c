@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "server/admin/duration.h"
+#include "server/admin/header_text.h"
 #include "server/admin/names.h"
 #include "server/admin/tool.h"
 #include "server/base/datetime.h"
@@ -24,7 +25,6 @@
 #include "server/base/process.h"
 #include "server/store/expire.h"
 #include "server/store/message.h"
-#include "server/store/mime/address.h"
 #include "server/store/mime/mime_text.h"
 #include "server/store/mime/structure.h"
 
@@ -71,64 +71,22 @@ static void print_time(const char *what, int64_t seconds, bool utc)
 	printf("\t%s: %s\n", what, text);
 }
 
-/* What a stranger wrote, for a terminal. */
-static void print_text(const char *before, struct span text, const char *after)
-{
-	fputs(before, stdout);
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned char c = (unsigned char)text.ptr[i];
-		putchar(c == '\t' ? ' ' : c < ' ' || c == 0x7f ? '?' : c);
-	}
-	fputs(after, stdout);
-}
-
-static void print_address(struct work *w, const struct mime_address *a, bool first)
-{
-	struct buf name = BUF_INIT;
-
-	mime_text_decode(w->text, a->name, &name);
-	print_text(first ? " " : ",", buf_span(&name), name.len ? " <" : "<");
-	print_text("", a->local, a->domain.ptr ? "@" : "");
-	print_text("", a->domain, ">");
-	buf_free(&name);
-}
-
-static void print_addresses(struct work *w, struct span value, bool *first)
-{
-	struct mime_addresses list;
-	struct mime_address a;
-
-	mime_addresses_init(&list, value);
-	while (mime_addresses_next(&list, &a)) {
-		if (a.kind != MIME_ADDRESS_MAILBOX)
-			continue;
-		print_address(w, &a, *first);
-		*first = false;
-	}
-	mime_addresses_fini(&list);
-}
-
 static void print_field(struct work *w, const char *label, const struct mime_words *values)
 {
-	bool first = true;
+	struct buf text = BUF_INIT;
 
-	printf("\t%s:", label);
-	for (; values; values = values->next)
-		print_addresses(w, values->text, &first);
-	puts(first ? " " : "");
+	header_text_addresses(w->text, values, &text);
+	printf("\t%s: %s\n", label, text.data);
+	buf_free(&text);
 }
 
 static void print_subject(struct work *w, struct span subject)
 {
-	struct buf decoded = BUF_INIT;
+	struct buf text = BUF_INIT;
 
-	if (!subject.ptr) {
-		puts("\tSubj: NIL");
-		return;
-	}
-	mime_text_decode(w->text, subject, &decoded);
-	print_text("\tSubj: \"", buf_span(&decoded), "\"\n");
-	buf_free(&decoded);
+	header_text_plain(w->text, subject, &text);
+	printf(subject.ptr ? "\tSubj: \"%s\"\n" : "\tSubj: NIL\n", text.data);
+	buf_free(&text);
 }
 
 static void print_header(struct work *w, const struct mime_envelope *e)

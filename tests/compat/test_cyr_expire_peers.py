@@ -164,7 +164,7 @@ def test_what_the_list_decodes(pair):
     a.do("expunge user.bob 1")
     even(a, b)
     mine, theirs = both(pair, "unexpunge", "-l", "user/bob")
-    assert '\tSubj: "dr\u00f6i"' in mine and "\tFrom: \u00c4nn <a@b.test>" in mine and "\tTo  : <x@b.test>,<y@b.test>" in mine
+    assert '\tSubj: "dr\u00f6i"' in mine and '\tFrom: "\u00c4nn" <a@b.test>' in mine and "\tTo  : <x@b.test>,<y@b.test>" in mine
     assert "dr\u00f6i" in theirs and "\tTo  : <y@b.test>" in theirs
 
 
