@@ -76,19 +76,20 @@ static int compare_roots(const void *a, const void *b)
 }
 
 /* What roots must begin with for a word; a word may end with the separator, which no name does. */
-static int prefix_of_word(struct work *w, const char *word, struct buf *out, struct us_err *err)
+static int prefix_of_word(struct work *w, const char *word, bool is_user, struct buf *out,
+			  struct us_err *err)
 {
 	char separator = mboxname_separator(&w->tool.host.names);
 	struct span name = span_of(word);
-	bool whole = name.len && name.ptr[name.len - 1] == separator;
+	bool whole = !is_user && name.len && name.ptr[name.len - 1] == separator;
 	int rc = 0;
 
-	if (w->domain)
+	if (w->domain && !is_user)
 		buf_printf(out, "%s!", w->domain);
 	if (whole)
 		name.len--;
 	if (name.len)
-		rc = names_internal(&w->tool.host, name, w->users ? NAMES_USER : NAMES_UTF8, out,
+		rc = names_internal(&w->tool.host, name, is_user ? NAMES_USER : NAMES_UTF8, out,
 				    err);
 	if (whole)
 		buf_add_char(out, '.');
@@ -97,14 +98,15 @@ static int prefix_of_word(struct work *w, const char *word, struct buf *out, str
 
 static int find_roots(struct work *w, const char *word, struct us_err *err)
 {
+	bool is_user = w->users && *word; /* without a word -u says nothing */
 	struct buf prefix = BUF_INIT;
-	int rc = prefix_of_word(w, word, &prefix, err);
+	int rc = prefix_of_word(w, word, is_user, &prefix, err);
 
 	w->n = 0;
 	w->prefix = buf_span(&prefix);
 	if (rc == 0)
 		rc = quota_list(w->tool.host.store, buf_span(&prefix),
-				w->users ? keep_user_root : keep_root, w, err);
+				is_user ? keep_user_root : keep_root, w, err);
 	buf_free(&prefix);
 	if (w->n)
 		qsort(w->roots, w->n, sizeof(w->roots[0]), compare_roots);
@@ -177,7 +179,7 @@ static void show_root(struct work *w, const struct root *root)
 
 /* ---- putting them right ---------------------------------------------------------------------------- */
 
-/* Roots that nothing is under go, and leave the list. */
+/* Roots that nothing is under go, or would go, and leave the list. */
 static int fix_roots(struct work *w, struct us_err *err)
 {
 	size_t kept = 0;
@@ -188,7 +190,7 @@ static int fix_roots(struct work *w, struct us_err *err)
 		rc = quota_remove_unused(w->tool.host.store, root, w->dry_run, err);
 		if (rc > 0)
 			fprintf(stderr, "%.*s: removed\n", SPAN_ARG(root));
-		if (rc == 0 || w->dry_run)
+		if (rc == 0)
 			w->roots[kept++] = w->roots[i];
 	}
 	w->n = kept;

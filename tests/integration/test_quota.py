@@ -112,6 +112,12 @@ def test_a_root_without_mailboxes_is_removed_and_replicas_are_told(bench):
     assert bench.tool("quota", "-f", "-q").stderr == ""
 
 
+def test_with_n_what_would_go_is_not_listed(bench):
+    bench.do("create user.bob.old", "quota user.bob.old STORAGE 1", "remove user.bob.old")
+    done = bench.tool("quota", "-f", "-n", "user/bob/old")
+    assert done.stderr == "user.bob.old: removed\n" and rows(done.stdout) == [] and rows(bench.ok("quota", "user/bob/old"))
+
+
 def test_only_what_the_arguments_name_is_fixed(bench):
     bench.do("create other", "quota other STORAGE 1", "remove other")
     assert bench.tool("quota", "-f", "-q", "user/bob", "shared").stderr == ""
@@ -123,9 +129,9 @@ def test_domains(roots):
     bench.do("create dom.example!user.kim", "create user.bob", "quota dom.example!user.kim MESSAGE 3", "quota user.bob")
     only_kim = [("user/kim@dom.example", "MESSAGE", "3", "0", 0)]
     for args in (("-d", "dom.example"), ("-d", "dom.example", "user/k"), ("user/kim@dom.example",),
-                 ("-u", "kim@dom.example")):
+                 ("-u", "kim@dom.example"), ("-d", "dom.example", "-u", "kim@dom.example"), ("-d", "dom.example", "-u")):
         assert [r for r in rows(bench.ok("quota", *args)) if r[1] == "MESSAGE"] == only_kim, args
-    assert rows(bench.ok("quota", "-d", "other.example")) == []
+    assert rows(bench.ok("quota", "-d", "other.example")) == rows(bench.ok("quota", "-d", "dom.example", "-u", "kim")) == []
     assert {r[0] for r in rows(bench.ok("quota"))} == {"user/kim@dom.example", "user/bob"}
 
 
