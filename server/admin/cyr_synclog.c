@@ -24,6 +24,8 @@ static const struct {
 	{'v', SYNCLOG_META, "SIEVE       user"},
 	{'m', SYNCLOG_MAILBOX, "MAILBOX     mailbox"},
 	{'M', SYNCLOG_UNMAILBOX, "UNMAILBOX   mailbox"},
+	{'a', SYNCLOG_APPEND, "APPEND      mailbox"},
+	{'c', SYNCLOG_MAILBOX, "MAILBOX     mailbox, whose access control list was changed"},
 	{'q', SYNCLOG_QUOTA, "QUOTA       root"},
 	{'n', SYNCLOG_ANNOTATION, "ANNOTATION  mailbox, or \"\" for the server"},
 	{'s', SYNCLOG_SEEN, "SEEN        user, and the mailbox's unique id"},
@@ -51,7 +53,7 @@ static bool read_options(struct order *o, int argc, char **argv)
 {
 	int letter;
 
-	while ((letter = getopt(argc, argv, "C:uUvmMqnsb")) != -1) {
+	while ((letter = getopt(argc, argv, "C:uUvmMacqnsb")) != -1) {
 		bool known = letter == 'C';
 		if (letter == 'C')
 			o->conf_path = optarg;
@@ -68,6 +70,15 @@ static bool read_options(struct order *o, int argc, char **argv)
 	return optind < argc;
 }
 
+/* Only the server's annotations have no name. */
+static bool are_names(const struct order *o, char **words, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (!*words[i] && o->kind != SYNCLOG_ANNOTATION)
+			return false;
+	return true;
+}
+
 /* A line for each word, or for each pair of words. */
 static int lines_of_type(const struct order *o, char **words, int n, struct buf *out,
 			 struct us_err *err)
@@ -77,6 +88,8 @@ static int lines_of_type(const struct order *o, char **words, int n, struct buf 
 	if (n % step)
 		return us_fail(err, US_EINVAL, "%s wants %d arguments", synclog_kind_name(o->kind),
 			       step);
+	if (!are_names(o, words, n))
+		return us_fail(err, US_EINVAL, "%s wants a name", synclog_kind_name(o->kind));
 	for (int i = 0; rc == 0 && i < n; i += step) {
 		struct synclog_record record = {.kind = o->kind, .n_args = (unsigned)step};
 		for (int k = 0; k < step; k++)

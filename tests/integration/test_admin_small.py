@@ -27,6 +27,8 @@ def bench(root):
     (["-v", "bob"], ["META bob"]),
     (["-m", "user.bob", "user.bob.My Folder"], ["MAILBOX user.bob", 'MAILBOX "user.bob.My Folder"']),
     (["-M", "user.bob"], ["UNMAILBOX user.bob"]),
+    (["-a", "user.bob"], ["APPEND user.bob"]),
+    (["-c", "user.bob"], ["MAILBOX user.bob"]),
     (["-q", 'a"b'], ['QUOTA "a\\"b"']),
     (["-n", ""], ['ANNOTATION ""']),
     (["-s", "bob", "id"], ["SEEN bob id"]),
@@ -41,7 +43,7 @@ def test_a_line_in_every_channel(bench, args, lines):
     assert (bench.root / "conf/sync/east/log").read_text().splitlines() == lines
 
 
-@pytest.mark.parametrize("args", [[], ["-m"], ["-z"], ["-s", "bob"], ["-m", "-u", "bob"], ["nonsense"], ["MAILBOX"],
+@pytest.mark.parametrize("args", [[], ["-m"], ["-z"], ["-s", "bob"], ["-m", "-u", "bob"], ["-q", ""], ["nonsense"], ["MAILBOX"],
                                   ["USER a\nUSER b"], ["-u", "a\nb"], ["MAILBOX", "user.a", "user.b"]])
 def test_what_is_no_line_is_not_written(bench, args):
     done = bench.tool("cyr_synclog", *args)
