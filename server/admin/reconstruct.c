@@ -272,8 +272,10 @@ static bool take_choice(struct work *w, int letter)
 		return w->rows.fresh = true;
 	case 'I':
 		return w->rows.new_uniqueid = true;
-	case 'g': /* of Cyrus before 2.4: kept, and without effect, in its 3.6 too */
+	case 'g': /* of Cyrus before 2.4 */
 	case 'k':
+		fprintf(stderr, "reconstruct: deprecated option -%c ignored\n", letter);
+		return true;
 	case 'M': /* the row is believed always */
 		return true;
 	default:
@@ -318,6 +320,10 @@ static bool is_sensible(const struct work *w)
 	}
 	if (w->users && !*w->words) {
 		fputs("please specify a user\n", stderr);
+		return false;
+	}
+	if (w->paths && !*w->words) {
+		fputs("please specify a directory\n", stderr);
 		return false;
 	}
 	if (w->all_rows && *w->words) {

@@ -429,6 +429,14 @@ def test_only_what_is_named_is_looked_for(many):
     assert "created mbentry for shared (" in many.ok("reconstruct", "-p", "default", "shared")
 
 
+def test_options_that_have_no_effect_say_so(many):
+    for option in ("-g", "-k"):
+        done = many.tool("reconstruct", option, "shared")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "shared\n", f"reconstruct: deprecated option {option} ignored\n")
+    done = many.tool("reconstruct", "-P")    # which would have none
+    assert (done.returncode, done.stdout, done.stderr) == (64, "", "please specify a directory\n")
+
+
 def test_one_directory(many):
     path, other = many.path, many.directory("shared")
     forget_rows(many)
