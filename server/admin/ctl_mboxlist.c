@@ -33,7 +33,7 @@
 struct options {
 	const char *conf_path, *partition, *file;
 	int operation; /* 'd', 'u', 'm', 'v' */
-	bool remove, intermediates;
+	bool remove, intermediates, legacy;
 };
 
 static int usage(void)
@@ -64,9 +64,11 @@ static int read_options(struct options *o, int argc, char **argv)
 			o->remove = true;
 		else if (letter == 'y')
 			o->intermediates = true;
+		else if (letter == 'L')
+			o->legacy = true;
 		else if (strchr("dumv", letter) && !o->operation)
 			o->operation = letter;
-		else if (!strchr("awiL", letter))
+		else if (!strchr("awi", letter))
 			return usage();
 	}
 	if (!o->operation || optind < argc || (o->remove && o->operation != 'd'))
@@ -183,10 +185,19 @@ static int restore_entry(void *ctx, struct span name, const struct mailbox_row *
 	return 0;
 }
 
-static int undump(struct tool *t, struct us_err *err)
+static void complain_of_line(void *ctx, const struct us_err *err)
+{
+	struct undump *u = ctx;
+
+	tool_warn(u->tool, err);
+	u->failed = true;
+}
+
+static int undump(struct tool *t, const struct options *o, struct us_err *err)
 {
 	struct undump u = {.tool = t};
-	int rc = listdump_read(stdin, restore_entry, &u, err);
+	int rc = o->legacy ? listdump_read_lines(stdin, restore_entry, complain_of_line, &u, err)
+			   : listdump_read(stdin, restore_entry, &u, err);
 
 	return rc < 0 ? rc : u.failed ? EX_DATAERR : 0;
 }
@@ -236,7 +247,7 @@ static int work(struct tool *t, const struct options *o, struct us_err *err)
 	case 'd':
 		return dump(t, o, err);
 	case 'u':
-		return undump(t, err);
+		return undump(t, o, err);
 	case 'v':
 		return verify(t, err);
 	default:

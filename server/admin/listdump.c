@@ -9,8 +9,6 @@
 #include "server/base/mem.h"
 #include "server/store/acl.h"
 
-#define MOST_NAME 4096 /* bytes of a mailbox name in a dump: no key, no mailbox has more than 490 */
-
 /* ---- writing ------------------------------------------------------------------------------------- */
 
 static void put_text(json_t *object, const char *key, struct span value)
@@ -168,7 +166,7 @@ static int read_entry(struct reader *r, struct us_err *err)
 	json_t *key = read_value(r->in, err), *object = NULL;
 	int rc = key ? 0 : US_EINVAL;
 
-	if (rc == 0 && (!json_is_string(key) || json_string_length(key) > MOST_NAME))
+	if (rc == 0 && (!json_is_string(key) || json_string_length(key) > LISTDUMP_NAME_MAX))
 		rc = parse_error(err, "a name is expected");
 	if (rc == 0 && next_byte(r->in) != ':')
 		rc = parse_error(err, "':' is expected");

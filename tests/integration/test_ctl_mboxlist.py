@@ -110,6 +110,23 @@ def test_a_bad_entry_does_not_stop_the_others(bench):
     assert got["user.bob"] == rows["user.bob"] and "user.joe" in got and "user.jim" not in got
 
 
+def test_a_dump_with_a_line_a_mailbox(bench):
+    """As Cyrus wrote it before it had JSON."""
+    rights = "lrswipkxtecda"
+    text = (f"user.old\t0 default old\t{rights}\t\r\nuser.old.a\t0 default old\tlrs\tanyone\tl\t\nuser.rem\t16 a!default x\tl\t\n\nnothing\n"
+            f"a\x00b\t0 default x\tl\t\n{'n' * 5000}\t0 default x\tl\t\nuser.short\t0 default\nuser.last\t0 default last\t{rights}\t")
+    done = bench.tool("ctl_mboxlist", "-u", "-L", stdin=text)
+    assert done.returncode == 65 and done.stdout == ""
+    assert done.stderr.splitlines() == ["line 3: a mailbox of the type 16", "line 4: no partition found", "line 5: no partition found",
+                                        "line 6: no text", "line 7: no partition found", "line 8: no acl found"]
+    entries = json.loads(bench.ok("ctl_mboxlist", "-d"))
+    assert entries["user.old.a"]["acl"] == {"old": "lrs", "anyone": "l"} and entries["user.last"]["acl"] == {"last": rights}
+    assert "user.short" not in entries
+    bench.ok("reconstruct", "-r", "user/old")
+    for done in (bench.tool("ctl_mboxlist", "-u", stdin=text), bench.tool("ctl_mboxlist", "-u", "-L", stdin=bench.ok("ctl_mboxlist", "-d"))):
+        assert done.returncode == 65    # each reads its own
+
+
 def test_x_removes_what_was_dumped_and_replicas_hear_of_it(bench):
     got = dump(bench, "-x", "-p", "default")
     assert {"news", "user.bob", "user.bobby"} <= set(got)
