@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "server/admin/key_age.h"
 #include "server/admin/tool.h"
 #include "server/base/buf.h"
 #include "server/base/conf_value.h"
@@ -24,25 +25,26 @@
 #define USAGE_STATUS 255 /* as Cyrus's tool has it */
 
 struct info {
-	const char *conf_path, *cyrusconf_path, *service, *since;
-	bool verbose;
+	const char *conf_path, *cyrusconf_path, *service;
+	bool verbose, marks;
+	struct cyrus_version since; /* with marks: keys that are newer get one */
 	struct tool tool;
 };
 
 /* ---- keys of the table ------------------------------------------------------------------------- */
 
-/* "3.4" is before "3.13". */
-static bool is_before(const char *a, const char *b)
-{
-	return strverscmp(a, b) < 0;
-}
-
 /* Our own keys have no version of Cyrus: they are always new to one who comes from there. */
 static void print_mark(const struct info *info, const struct conf_option *o)
 {
-	if (info->since && (o->since[0] == '0' ||
-			    (strcmp(o->since, "3.6") != 0 && is_before(info->since, o->since))))
-		printf("(%s) ", o->since);
+	bool ours = o->since[0] == '0';
+	const char *age = strcmp(o->since, "3.6") == 0 ? key_age(o->name) : o->since;
+	struct cyrus_version version = {{0}};
+
+	if (!info->marks)
+		return;
+	(void)cyrus_version_parse(age, &version); /* it is one */
+	if (ours || cyrus_version_cmp(&info->since, &version) < 0)
+		printf("(%s) ", age);
 }
 
 /* Sets of words are written one by one, so an empty set leaves no blank. */
@@ -315,7 +317,9 @@ static bool read_options(struct info *info, int argc, char **argv)
 			info->service = optarg;
 			break;
 		case 's':
-			info->since = optarg;
+			info->marks = true;
+			if (!cyrus_version_parse(optarg, &info->since))
+				return false;
 			break;
 		case 'v':
 			info->verbose = true;

@@ -66,6 +66,19 @@ def test_keys_newer_than_a_version_are_marked(bench):
     assert not any(line.startswith("(3.6") for line in lines)
 
 
+def test_keys_that_an_older_cyrus_had_otherwise_are_marked(bench):
+    for version, marked in (("2.3.17", {"sync_timeout", "readonly", "event_groups"}), ("2.5", {"sync_timeout", "readonly", "event_groups"}),
+                            ("3.0.18", {"sync_timeout", "readonly"}), ("3.2.1", {"readonly"}), ("3.4", set())):
+        lines = bench.ok("cyr_info", "-s", version, "conf-default").splitlines()
+        assert {key for key in ("sync_timeout", "readonly", "event_groups", "admins")
+                if any(line.startswith("(3") and f") {key}:" in line for line in lines)} == marked, version
+
+
+@pytest.mark.parametrize("version", ["", "x", "3.x", "3.6x", "-1", ".5", "9999"])
+def test_what_is_no_version(bench, version):
+    assert bench.tool("cyr_info", "-s", version, "conf").returncode == 255
+
+
 def test_lint_is_silent_about_a_clean_file_with_overrides_and_channels(bench):
     bench.options.update({"imap_timeout": "45", "sync_log_channels": "east", "east_sync_host": "h", "sasl_foo": "x",
                           "imap_sasl_mech_list": "PLAIN", "east_sync_repeat_interval": "2s"})
