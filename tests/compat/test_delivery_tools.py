@@ -2,6 +2,7 @@
 listed with its reason."""
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -27,7 +28,7 @@ def pair(roots, cyrus_tree):
         theirs.write_conf()
         running.append(theirs.start())
         ours = Lmtpd(ours_root, {**OWN, "lmtpsocket": ours_root / "lmtp", **options},
-                     programs={program: program for _, program in services})
+                     programs={program.split()[0]: program.split()[0] for _, program in services})
         for name, program in services:
             ours.services[name] = f'cmd="{program} -C {ours.imapd_conf}" listen="{ours_root / name}" prefork=1'
         running.append(ours.start())
@@ -245,6 +246,18 @@ def test_smmapd_and_requests_that_are_none(pair):
                                                            b"34:PERM Bad protocol (missing length),")), data
     # Theirs dies of that (and is started again), without a word.
     assert ask(ours.root / "smmap", b"99999999999:x") == b"39:PERM Bad protocol (request is too long),"
+
+
+def test_smmapd_with_the_options_of_services(pair):
+    """A process that serves one client and then goes, or waits a second for the next, or for a debugger that is not configured: all are
+    answered. With -X it talks to a terminal, and to nobody else."""
+    ours, theirs = pair([("smmap", "smmapd -U 1 -T 1"), ("smmapd", "smmapd -T 0 -D"), ("stdio", "smmapd -X")])
+    for wait in (0, 0, 1.3, 0):
+        time.sleep(wait)
+        for name in ("smmap", "smmapd"):
+            answers = [ask(server.root / name, packed("bob"), packed("nosuch"), wait=1.5) for server in (ours, theirs)]
+            assert answers[0] == answers[1] == b"6:OK bob," + NOTFOUND, name
+    assert [ask(server.root / "stdio", packed("bob"), wait=0.5) for server in (ours, theirs)] == [b"", b""]
 
 
 # ---- cyr_deny -------------------------------------------------------------------------------------------

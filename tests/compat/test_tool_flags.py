@@ -36,8 +36,7 @@ FLAGS = {
     "ctl_deliver": {"d": f"{DELIVERY}::test_ctl_deliver_prints_the_same", "f": f"{DELIVERY}::test_statuses_of_ctl_deliver",
                     "E r": "test_old_options_of_ctl_deliver"},
     "deliver": {"d f r m a F e E q D": f"{DELIVERY}::test_deliver_says_the_same", "l": "test_deliver_speaks_lmtp"},
-    # Those of every service: their effect is on the processes that master sees, in test_master_peers.py.
-    "smmapd": {"U T D X": "test_master_peers.py::test_our_service_runs_under_cyrus_master"},
+    "smmapd": {"U T D X": f"{DELIVERY}::test_smmapd_with_the_options_of_services"},
     "cyr_expire": {"E X D a x t u": f"{EXPIRE}::test_old_messages", "p v": f"{EXPIRE}::test_expunged_messages",
                    "A c h": "test_other_options_of_cyr_expire"},
     "master": {"V v l j p L D d M": "test_options_of_master"},
