@@ -43,7 +43,7 @@ static void put_banner(struct session *s)
 		put_mechanisms(s);
 	if (s->host->tls && !s->tls && !s->trusted)
 		stream_write_str(s->stream, "* STARTTLS\r\n");
-	if (!s->trusted && !s->tls && !stream_deflating(s->stream))
+	if (!s->trusted && !s->tls && !stream_compression(s->stream))
 		stream_write_str(s->stream, "* COMPRESS DEFLATE\r\n");
 	if (!s->trusted)
 		stream_write_str(s->stream, "* SIEVE-MAILBOX\r\n");
@@ -105,7 +105,7 @@ static int cmd_compress(struct session *s, struct us_err *err)
 		stream_write_str(s->stream, "BAD Missing required argument to Compress\r\n");
 		return 0;
 	}
-	if (stream_deflating(s->stream)) {
+	if (stream_compression(s->stream)) {
 		stream_write_str(s->stream, "NO Compression already active: DEFLATE\r\n");
 		return 0;
 	}

@@ -96,8 +96,7 @@ void stream_free(struct stream **sp)
 		return;
 	if (s->tls)
 		stream_tls_end(s);
-	if (s->deflate)
-		stream_deflate_end(s);
+	stream_codec_end(s);
 	stream_set_telemetry(s, -1);
 	s->transport->close(s);
 	stream_chunk_free(&s->in);
@@ -122,8 +121,7 @@ void stream_shrink(struct stream *s)
 		stream_chunk_free(&s->ahead);
 	if (!s->out.len)
 		buf_free(&s->out);
-	if (s->deflate)
-		stream_deflate_shrink(s);
+	stream_codec_shrink(s);
 }
 
 int stream_failed(const struct us_err *lasting, struct us_err *err)
@@ -170,5 +168,6 @@ struct stream_stats stream_stats(const struct stream *s)
 
 size_t stream_memory(const struct stream *s)
 {
-	return s->in.cap + s->ahead.cap + s->out.cap + (s->deflate ? stream_deflate_memory(s) : 0);
+	return s->in.cap + s->ahead.cap + s->out.cap + s->packed.cap +
+	       (s->codec ? s->codec->memory(s) : 0);
 }

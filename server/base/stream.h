@@ -1,6 +1,6 @@
 /* stream.h - a buffered byte stream between us and a peer, with layers that are switched on in mid-life.
  *
- *	caller <--plain--> [deflate] <--> [TLS] <--wire--> descriptors, or the other end of a pipe in memory
+ *	caller <--plain--> [codec] <--> [TLS] <--wire--> descriptors, or the other end of a pipe in memory
  *
  * Writing never loses its result and never needs it at once: what is written is kept until stream_flush(),
  * until a read would block, or until the high-water mark, so that a whole reply, or the replies to a whole
@@ -10,7 +10,7 @@
  * The two sides fail one by one. After a timeout, a shutdown or garbage on the read side the caller can
  * still write a last line and flush it; after a failed write he still gets what has arrived.
  *
- * Memory: a quiet stream gives its empty buffers back, and the compressor with them.
+ * Memory: a quiet stream gives its empty buffers back, and deflate's compressor with them.
  *
  * A peer that goes away must be a result, not a signal: stream_new() ignores SIGPIPE if nobody has decided
  * what it does. A stream belongs to one thread.
@@ -70,7 +70,7 @@ void stream_free(struct stream **s);
 /* ---- reading ---------------------------------------------------------------------------------- */
 
 /* All calls that read: negative codes are US_ETIMEOUT (read_timeout_ms), US_ECLOSED (connection broken, or
- * the stop flag: see stream_stopping()), US_EPROTO (not TLS, not deflate), US_EIO. They stay: the next read
+ * the stop flag: see stream_stopping()), US_EPROTO (not TLS, not what was to be compressed), US_EIO. They stay: the next read
  * gives the same. Before it blocks, a read flushes. */
 
 /* Show what has arrived, at least one byte, in *out, valid until the next read or take: 1. 0: the peer has
@@ -161,10 +161,17 @@ struct stream_tls_info {
 /* False while there is no TLS. */
 bool stream_tls_info(const struct stream *s, struct stream_tls_info *out);
 
-/* Flush, then let the next byte in both directions be raw deflate (RFC 1951, window 15): csync's COMPRESS
- * DEFLATE and RFC 4978. Bytes read already are taken for compressed ones. US_EINVAL: it is on already. */
+/* Flush, then let the next byte in both directions be compressed; bytes read already are taken for compressed ones. US_EINVAL:
+ * some compression is on already.
+ *
+ * Raw deflate (RFC 1951, window 15): csync's COMPRESS DEFLATE and RFC 4978. */
 int stream_start_deflate(struct stream *s, struct us_err *err);
-bool stream_deflating(const struct stream *s);
+/* zstd (RFC 8878, window 128 KB): COMPRESS ZSTD between two of ours. Files of let_by_from bytes and more go past the
+ * compressor as they are, by sendfile(2) where nothing speaks against it; the peer need not know. */
+#define STREAM_PACK_ALL UINT64_MAX
+int stream_start_zstd(struct stream *s, uint64_t let_by_from, struct us_err *err);
+/* "DEFLATE", "ZSTD", or NULL. */
+const char *stream_compression(const struct stream *s);
 
 /* ---- settings and figures --------------------------------------------------------------------- */
 
@@ -184,7 +191,7 @@ struct stream_stats {
 	uint64_t plain_in, plain_out; /* bytes behind the layers */
 };
 struct stream_stats stream_stats(const struct stream *s);
-/* Bytes of memory in buffers and the deflate layer at this moment (not OpenSSL's). */
+/* Bytes of memory in buffers and the codec at this moment (not OpenSSL's). */
 size_t stream_memory(const struct stream *s);
 
 #endif

@@ -1,4 +1,4 @@
-/* stream_deflate.c - the deflate layer: zlib, raw (RFC 1951), window 15.
+/* stream_deflate.c - the deflate codec: zlib, raw (RFC 1951), window 15.
  *
  * Every flush ends with Z_SYNC_FLUSH: an empty stored block, on a byte boundary. What was written before it
  * never needs what comes after, and a new compressor may start right there: the peer's inflater cannot tell.
@@ -26,59 +26,24 @@ struct stream_deflate {
 	bool out_dirty; /* it holds bytes that no flush has driven out */
 	bool in_ended;  /* the peer finished his stream */
 	bool in_more;   /* the inflater may have output left without new input */
-	char *raw;      /* compressed input, read from below; NULL while none waits */
 };
-
-bool stream_deflating(const struct stream *s)
-{
-	return s->deflate != NULL;
-}
-
-/* Bytes that arrived behind the command that switches us on are compressed ones. */
-static void adopt_early_bytes(struct stream *s)
-{
-	struct stream_deflate *d = s->deflate;
-	size_t n = s->in.end - s->in.at;
-
-	if (!n)
-		return;
-	d->raw = us_malloc(n > STREAM_IN_MIN ? n : STREAM_IN_MIN);
-	memcpy(d->raw, s->in.data + s->in.at, n);
-	d->in.next_in = (Bytef *)d->raw;
-	d->in.avail_in = (uInt)n;
-	s->stats.plain_in -= n;
-	s->in.at = s->in.end;
-}
-
-int stream_start_deflate(struct stream *s, struct us_err *err)
-{
-	struct stream_deflate *d;
-	int rc;
-
-	if (s->deflate)
-		return us_fail(err, US_EINVAL, "compression is on already");
-	rc = stream_flush(s, err);
-	if (rc < 0)
-		return rc;
-	d = us_calloc(1, sizeof(*d));
-	us_assert(inflateInit2(&d->in, WINDOW_BITS) == Z_OK); /* else out of memory */
-	s->deflate = d;
-	adopt_early_bytes(s);
-	return 0;
-}
 
 /* ---- reading ---------------------------------------------------------------------------------- */
 
 /* > 0: plain bytes; 0: no more from what we have; US_EPROTO. What came out before a fault is shown first;
  * zlib then repeats the fault. */
-static int inflate_some(struct stream_deflate *d, void *data, size_t len, struct us_err *err)
+static int inflate_some(struct stream *s, void *data, size_t len, struct us_err *err)
 {
+	struct stream_deflate *d = s->codec_state;
 	int rc, got;
 
+	d->in.next_in = s->packed.data ? (z_const Bytef *)s->packed.data + s->packed.at : Z_NULL;
+	d->in.avail_in = (uInt)(s->packed.end - s->packed.at);
 	d->in.next_out = data;
 	d->in.avail_out = (uInt)len;
 	rc = inflate(&d->in, Z_SYNC_FLUSH);
 	us_assert(rc != Z_MEM_ERROR);
+	s->packed.at = s->packed.end - d->in.avail_in;
 	got = (int)(len - d->in.avail_out);
 	d->in_ended = rc == Z_STREAM_END;
 	d->in_more = d->in.avail_out == 0;
@@ -90,26 +55,22 @@ static int inflate_some(struct stream_deflate *d, void *data, size_t len, struct
 			     d->in.msg ? d->in.msg : "broken data");
 }
 
-int stream_deflate_read(struct stream *s, void *data, size_t len, struct us_err *err)
+static int read_deflate(struct stream *s, void *data, size_t len, struct us_err *err)
 {
-	struct stream_deflate *d = s->deflate;
+	struct stream_deflate *d = s->codec_state;
 	int rc;
 
 	for (;;) {
-		if (!d->in_ended && (d->in.avail_in || d->in_more)) {
-			rc = inflate_some(d, data, len, err);
+		if (!d->in_ended && (s->packed.at < s->packed.end || d->in_more)) {
+			rc = inflate_some(s, data, len, err);
 			if (rc)
 				return rc;
 		}
 		if (d->in_ended)
 			return 0;
-		if (!d->raw)
-			d->raw = us_malloc(STREAM_IN_MIN);
-		rc = stream_lower_read(s, d->raw, STREAM_IN_MIN, err);
+		rc = stream_packed_fill(s, err);
 		if (rc <= 0)
 			return rc;
-		d->in.next_in = (Bytef *)d->raw;
-		d->in.avail_in = (uInt)rc;
 	}
 }
 
@@ -126,7 +87,7 @@ static void make_compressor(struct stream_deflate *d)
 
 static int push_piece(struct stream *s, uInt len, int mode, struct us_err *err)
 {
-	struct stream_deflate *d = s->deflate;
+	struct stream_deflate *d = s->codec_state;
 	char packed[16384];
 	int rc;
 
@@ -143,10 +104,10 @@ static int push_piece(struct stream *s, uInt len, int mode, struct us_err *err)
 	return 0;
 }
 
-int stream_deflate_push(struct stream *s, const void *data, size_t len, bool flush,
+static int push_deflate(struct stream *s, const void *data, size_t len, bool flush,
 			struct us_err *err)
 {
-	struct stream_deflate *d = s->deflate;
+	struct stream_deflate *d = s->codec_state;
 	const char *at = data;
 
 	if (!len && !(flush && d->out_dirty))
@@ -170,36 +131,51 @@ int stream_deflate_push(struct stream *s, const void *data, size_t len, bool flu
 
 /* ---- memory ----------------------------------------------------------------------------------- */
 
-void stream_deflate_shrink(struct stream *s)
+static void shrink_deflate(struct stream *s)
 {
-	struct stream_deflate *d = s->deflate;
+	struct stream_deflate *d = s->codec_state;
 
 	if (d->out_made && !d->out_dirty) {
 		(void)deflateEnd(&d->out); /* Z_DATA_ERROR only says that the stream goes on */
 		d->out_made = false;
 	}
-	if (!d->in.avail_in) {
-		free(d->raw);
-		d->raw = NULL;
-	}
 }
 
-size_t stream_deflate_memory(const struct stream *s)
+static size_t memory_of_deflate(const struct stream *s)
 {
-	const struct stream_deflate *d = s->deflate;
+	const struct stream_deflate *d = s->codec_state;
 
-	return sizeof(*d) + INFLATE_MEMORY + (d->out_made ? DEFLATE_MEMORY : 0) +
-	       (d->raw ? STREAM_IN_MIN : 0);
+	return sizeof(*d) + INFLATE_MEMORY + (d->out_made ? DEFLATE_MEMORY : 0);
 }
 
-void stream_deflate_end(struct stream *s)
+static void end_deflate(struct stream *s)
 {
-	struct stream_deflate *d = s->deflate;
+	struct stream_deflate *d = s->codec_state;
 
 	if (d->out_made)
 		(void)deflateEnd(&d->out); /* as above */
 	(void)inflateEnd(&d->in);          /* fails only on a stream that was never begun */
-	free(d->raw);
 	free(d);
-	s->deflate = NULL;
+}
+
+/* ---- switching it on -------------------------------------------------------------------------- */
+
+int stream_start_deflate(struct stream *s, struct us_err *err)
+{
+	static const struct stream_codec deflate_codec = {.name = "DEFLATE",
+							  .most_in = STREAM_IN_MIN,
+							  .read = read_deflate,
+							  .push = push_deflate,
+							  .shrink = shrink_deflate,
+							  .memory = memory_of_deflate,
+							  .end = end_deflate};
+	struct stream_deflate *d;
+	int rc = stream_codec_ready(s, err);
+
+	if (rc < 0)
+		return rc;
+	d = us_calloc(1, sizeof(*d));
+	us_assert(inflateInit2(&d->in, WINDOW_BITS) == Z_OK); /* else out of memory */
+	stream_codec_on(s, &deflate_codec, d);
+	return 0;
 }

@@ -5,11 +5,13 @@
  *	stream_write.c      the output buffer, flushing, files
  *	stream_io.c         the wire: bytes in and out of the transport, waiting for it
  *	stream_tls.c        the TLS layer
- *	stream_deflate.c    the deflate layer
+ *	stream_codec.c      compression: what its two ways have in common
+ *	stream_deflate.c    the deflate codec
+ *	stream_zstd.c       the zstd codec
  *	stream_pipe.c       the transport in memory
  *	stream_telemetry.c  the copy for the operator
  *
- * Reading goes down the layers: fill -> deflate -> TLS -> wire; writing likewise. A layer that cannot go on
+ * Reading goes down the layers: fill -> codec -> TLS -> wire; writing likewise. A layer that cannot go on
  * gives STREAM_BLOCKED and leaves in `want` what it waits for; only stream_read.c and stream_write.c wait.
  */
 #ifndef US_BASE_STREAM_PRIVATE_H
@@ -40,8 +42,23 @@ struct stream_chunk {
 	size_t cap, at, end;
 };
 
-struct stream_deflate;
 struct stream_tls_layer;
+
+/* A way to compress both directions, each its own history. */
+struct stream_codec {
+	const char *name; /* as the commands say it that switch it on */
+	size_t most_in;   /* `packed` grows to this */
+	/* As stream_lower_read(), of plain bytes. */
+	int (*read)(struct stream *s, void *data, size_t len, struct us_err *err);
+	/* Compress and push; flush: so that the peer can read all of it. */
+	int (*push)(struct stream *s, const void *data, size_t len, bool flush, struct us_err *err);
+	/* Octets go by uncompressed: push what announces the next of `left`, after all that was given before,
+	 * and give how many these are. The caller pushes them itself, below the codec. NULL: it cannot. */
+	int (*let_by)(struct stream *s, uint64_t left, struct us_err *err);
+	void (*shrink)(struct stream *s);
+	size_t (*memory)(const struct stream *s);
+	void (*end)(struct stream *s); /* free the state */
+};
 
 struct stream {
 	struct stream_config config;
@@ -65,7 +82,11 @@ struct stream {
 	bool no_ahead;  /* the wire ended while reading ahead */
 	struct buf out; /* plain, not pushed down yet */
 
-	struct stream_deflate *deflate;
+	const struct stream_codec *codec; /* NULL: none is on */
+	void *codec_state;
+	struct stream_chunk packed; /* from below, for the codec to unpack */
+	size_t packed_size;         /* what `packed` gets when it is allocated next */
+	uint64_t let_by_from;       /* files as long as this go by the codec, if it knows how */
 	struct stream_tls_layer *tls;
 
 	struct us_err read_error, write_error; /* code 0: none */
@@ -107,7 +128,7 @@ int stream_wait_long(struct stream *s, struct pollfd *fds, size_t n, int timeout
 int stream_fill(struct stream *s, bool block, struct us_err *err);
 
 /* ---- stream_write.c --------------------------------------------------------------------------- */
-/* Write bytes through TLS, or to the wire, until all are gone. Not for callers above the deflate layer. */
+/* Write bytes through TLS, or to the wire, until all are gone. Not for callers above the codec. */
 int stream_push_wire(struct stream *s, const void *data, size_t len, struct us_err *err);
 
 /* ---- the layers ------------------------------------------------------------------------------- */
@@ -116,15 +137,17 @@ int stream_tls_read(struct stream *s, void *data, size_t len, struct us_err *err
 int stream_tls_write(struct stream *s, const void *data, size_t len, struct us_err *err);
 void stream_tls_end(struct stream *s); /* say goodbye without waiting, free */
 
-/* Whatever is below the deflate layer. */
+/* Whatever is below the codec. */
 int stream_lower_read(struct stream *s, void *data, size_t len, struct us_err *err);
-int stream_deflate_read(struct stream *s, void *data, size_t len, struct us_err *err);
-/* Compress and push; flush: so that the peer can inflate all of it. */
-int stream_deflate_push(struct stream *s, const void *data, size_t len, bool flush,
-			struct us_err *err);
-void stream_deflate_shrink(struct stream *s);
-size_t stream_deflate_memory(const struct stream *s);
-void stream_deflate_end(struct stream *s);
+
+/* ---- stream_codec.c --------------------------------------------------------------------------- */
+/* Before a codec makes its state: flush. US_EINVAL: one is on. */
+int stream_codec_ready(struct stream *s, struct us_err *err);
+void stream_codec_on(struct stream *s, const struct stream_codec *codec, void *state);
+/* Let bytes arrive in `packed`, which is empty; as stream_lower_read(). */
+int stream_packed_fill(struct stream *s, struct us_err *err);
+void stream_codec_shrink(struct stream *s);
+void stream_codec_end(struct stream *s);
 
 /* ---- stream_telemetry.c ----------------------------------------------------------------------- */
 void stream_telemetry_copy(struct stream *s, char side, const void *data, size_t len);

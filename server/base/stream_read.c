@@ -18,8 +18,7 @@ int stream_lower_read(struct stream *s, void *data, size_t len, struct us_err *e
 
 static int read_layers(struct stream *s, void *data, size_t len, struct us_err *err)
 {
-	return s->deflate ? stream_deflate_read(s, data, len, err)
-			  : stream_lower_read(s, data, len, err);
+	return s->codec ? s->codec->read(s, data, len, err) : stream_lower_read(s, data, len, err);
 }
 
 static void make_room(struct stream *s)

@@ -258,7 +258,7 @@ int stream_start_tls(struct stream *s, struct tls_context *context, const struct
 
 	if (!how)
 		how = &server;
-	if (s->tls || s->deflate)
+	if (s->tls || s->codec)
 		return us_fail(err, US_EINVAL, "TLS goes below all other layers, once");
 	rc = stream_flush(s, err);
 	if (rc == 0 && s->in.at < s->in.end)

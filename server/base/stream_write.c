@@ -1,7 +1,7 @@
 /* stream_write.c - the output buffer, flushing, and files.
  *
  * push() moves plain bytes down through the layers and blocks until they are gone. Between two flushes the
- * deflate layer may keep some back; flushing makes it give them up.
+ * codec may keep some back; flushing makes it give them up.
  */
 #include "server/base/stream_private.h"
 
@@ -47,8 +47,8 @@ static int push(struct stream *s, const void *data, size_t len, bool flush, stru
 
 	if (s->write_error.code)
 		return stream_failed(&s->write_error, err);
-	rc = s->deflate ? stream_deflate_push(s, data, len, flush, &failure)
-			: stream_push_wire(s, data, len, &failure);
+	rc = s->codec ? s->codec->push(s, data, len, flush, &failure)
+		      : stream_push_wire(s, data, len, &failure);
 	return rc < 0 ? stream_fail(&s->write_error, &failure, err) : 0;
 }
 
@@ -185,28 +185,98 @@ static int send_piece(struct stream *s, int fd, uint64_t *offset, uint64_t *len,
 	return n == 0 ? 1 : stream_fail(&s->write_error, &failure, err);
 }
 
-static int send_file(struct stream *s, int fd, uint64_t offset, uint64_t len, struct us_err *err)
+/* Where sendfile cannot serve. */
+static int push_file_by_hand(struct stream *s, int fd, uint64_t offset, uint64_t len,
+			     struct us_err *err)
+{
+	struct us_err failure;
+	char piece[16384];
+
+	while (len) {
+		size_t want = len < sizeof(piece) ? (size_t)len : sizeof(piece);
+		ssize_t n = pread(fd, piece, want, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return break_promise(s, len, n < 0 ? US_EIO : US_ECORRUPT, err);
+		if (stream_push_wire(s, piece, (size_t)n, &failure) < 0)
+			return stream_fail(&s->write_error, &failure, err);
+		s->stats.plain_out += (uint64_t)n;
+		offset += (uint64_t)n;
+		len -= (uint64_t)n;
+	}
+	return 0;
+}
+
+/* Past buffer, codec and TLS. */
+static int push_file(struct stream *s, int fd, uint64_t offset, uint64_t len, struct us_err *err)
+{
+	int rc = s->transport->sendfile;
+
+	while (len && rc > 0)
+		rc = send_piece(s, fd, &offset, &len, err);
+	return rc < 0 ? rc : push_file_by_hand(s, fd, offset, len, err);
+}
+
+static int push_out_before_more(struct stream *s, struct us_err *err)
 {
 	int rc;
 
 	s->more_to_come = true;
 	rc = push_out(s, false, err);
 	s->more_to_come = false;
-	if (rc < 0)
-		return rc;
-	while (len) {
-		rc = send_piece(s, fd, &offset, &len, err);
-		if (rc == 0)
-			return copy_file(s, fd, offset, len, err);
-		if (rc < 0)
-			return rc;
+	return rc;
+}
+
+static int send_file(struct stream *s, int fd, uint64_t offset, uint64_t len, struct us_err *err)
+{
+	int rc = push_out_before_more(s, err);
+
+	return rc < 0 ? rc : push_file(s, fd, offset, len, err);
+}
+
+/* How many bytes may go by next, announced. */
+static int announce(struct stream *s, uint64_t left, struct us_err *err)
+{
+	struct us_err failure;
+	int rc;
+
+	s->more_to_come = true;
+	rc = s->codec->let_by(s, left, &failure);
+	s->more_to_come = false;
+	return rc < 0 ? stream_fail(&s->write_error, &failure, err) : rc;
+}
+
+static int send_file_past_codec(struct stream *s, int fd, uint64_t offset, uint64_t len,
+				struct us_err *err)
+{
+	int rc = push_out_before_more(s, err);
+
+	while (rc >= 0 && len) {
+		int n = announce(s, len, err);
+
+		if (n < 0)
+			return n;
+		rc = push_file(s, fd, offset, (uint64_t)n, err);
+		offset += (uint64_t)n;
+		len -= (uint64_t)n;
 	}
-	return 0;
+	return rc;
+}
+
+/* May it go past the layers? Not past TLS, nor past the operator's copy. */
+static bool may_go_by(const struct stream *s, uint64_t len)
+{
+	if (s->tls || s->telemetry >= 0)
+		return false;
+	if (s->codec)
+		return s->codec->let_by && len && len >= s->let_by_from;
+	return s->transport->sendfile && len >= SENDFILE_FROM;
 }
 
 int stream_send_file(struct stream *s, int fd, uint64_t offset, uint64_t len, struct us_err *err)
 {
-	bool plain = !s->tls && !s->deflate && s->telemetry < 0 && s->transport->sendfile;
 	struct stat st;
 
 	if (s->write_error.code)
@@ -217,6 +287,8 @@ int stream_send_file(struct stream *s, int fd, uint64_t offset, uint64_t len, st
 		return us_fail(err, US_ECORRUPT,
 			       "a file to be sent has %llu bytes, not the %llu that were announced",
 			       (unsigned long long)st.st_size, (unsigned long long)(offset + len));
-	return plain && len >= SENDFILE_FROM ? send_file(s, fd, offset, len, err)
-					     : copy_file(s, fd, offset, len, err);
+	if (!may_go_by(s, len))
+		return copy_file(s, fd, offset, len, err);
+	return s->codec ? send_file_past_codec(s, fd, offset, len, err)
+			: send_file(s, fd, offset, len, err);
 }

@@ -29,7 +29,7 @@ static bool can_log_in(const struct imap_session *s)
 
 static bool can_compress(const struct imap_session *s)
 {
-	return !stream_deflating(s->out);
+	return !stream_compression(s->out);
 }
 
 static bool can_idle(const struct imap_session *s)

@@ -25,7 +25,7 @@ int run_compress(struct imap_session *s, const void *args, struct us_err *err UN
 {
 	const struct args_compress *a = args;
 
-	if (stream_deflating(s->out))
+	if (stream_compression(s->out))
 		return imap_bad(s, "[COMPRESSIONACTIVE] DEFLATE active via COMPRESS");
 	if (!span_is_nocase(a->algorithm, "DEFLATE"))
 		return imap_no(s, "Unknown COMPRESS algorithm: %.*s", SPAN_ARG(a->algorithm));

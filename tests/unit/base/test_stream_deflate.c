@@ -122,7 +122,7 @@ static void the_next_byte_is_compressed(void **state UNUSED)
 	expect_line(end[1], "COMPRESS DEFLATE");
 	stream_write_str(end[1], "OK DEFLATE active\r\n");
 	assert_ok(stream_start_deflate(end[1], &err), &err);
-	assert_true(stream_deflating(end[1]));
+	assert_true(stream_compression(end[1]));
 	assert_int_equal(stream_start_deflate(end[1], &err), US_EINVAL);
 	expect_line(end[1], "GET USER bob");
 	expect_line(end[0], "OK DEFLATE active");
