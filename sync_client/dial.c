@@ -22,6 +22,8 @@ static int take_numbers(struct dial *d, const struct conf *conf, const char *cha
 	int rc = conf_channel_bool(conf, channel, CONF_sync_try_imap, &d->config.try_imap, err);
 
 	if (rc == 0)
+		rc = conf_channel_bool(conf, channel, CONF_sync_compress, &d->config.compress, err);
+	if (rc == 0)
 		rc = conf_channel_duration_s(conf, channel, CONF_sync_timeout, &answer_s, err);
 	if (rc == 0)
 		rc = conf_channel_duration_s(conf, channel, CONF_sync_connect_timeout, &connect_s,

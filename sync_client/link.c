@@ -60,6 +60,8 @@ static void note_our_words(struct link *link, struct span rest)
 			link->digests = true;
 		else if (span_is_nocase(word, "PIPELINE"))
 			link->pipeline = true;
+		else if (span_is_nocase(word, "ZSTD"))
+			link->zstd_offered = true;
 }
 
 /* "* SASL PLAIN LOGIN", "* COMPRESS DEFLATE": a word and its parameters. */
@@ -143,7 +145,7 @@ static int upgrade(struct link *link, struct us_err *err)
 
 	if (rc == 0)
 		rc = start_tls(link, err);
-	link->deflate_offered = link->starttls_offered = false;
+	link->deflate_offered = link->zstd_offered = link->starttls_offered = false;
 	if (rc == 0 && link->imap)
 		rc = link_simple(link, 'C', "CAPABILITY", note_imap_line, err);
 	else if (rc == 0)
@@ -275,21 +277,39 @@ static int log_in(struct link *link, struct us_err *err)
 
 /* ---- the rest of the prelude ----------------------------------------------------------------------- */
 
+/* A loopback is faster than any compressor: what is long goes past it, and lines cost next to nothing. */
+#define LONG_FOR_LOOPBACK 8192
+
+static int start_zstd(struct link *link, struct us_err *err)
+{
+	int rc = link_simple(link, 'Z', "COMPRESS ZSTD", NULL, err);
+
+	return rc < 0 ? rc
+		      : stream_start_zstd(link->stream,
+					  link->local ? LONG_FOR_LOOPBACK : STREAM_PACK_ALL, err);
+}
+
+static int start_deflate(struct link *link, struct us_err *err)
+{
+	int rc = link_simple(link, 'Z', "COMPRESS DEFLATE", NULL, err);
+
+	return rc < 0 ? rc : stream_start_deflate(link->stream, err);
+}
+
+/* zstd with one of ours; else deflate, but on one machine, where that costs more than it gains. */
 static int compress(struct link *link, struct us_err *err)
 {
-	bool wanted = link->config.need_compress || !link->local;
-	int rc = US_ENOTSUP;
+	bool need = link->config.need_compress, wanted = need || link->config.compress;
+	int rc = us_fail(err, US_ENOTSUP, "the replica does not offer compression");
 
-	if (link->deflate_offered && wanted && !link->imap) {
-		rc = link_simple(link, 'Z', "COMPRESS DEFLATE", NULL, err);
-		if (rc == 0)
-			rc = stream_start_deflate(link->stream, err);
-	} else {
-		us_fail(err, US_ENOTSUP, "the replica does not offer compression");
-	}
+	if (link->zstd_offered && wanted && !link->imap)
+		rc = start_zstd(link, err);
+	if (rc < 0 && !link_is_lost(rc) && link->deflate_offered && !link->imap &&
+	    (need || (wanted && !link->local)))
+		rc = start_deflate(link, err);
 	if (rc == 0 || link_is_lost(rc))
 		return rc;
-	return link->config.need_compress ? US_ENOTSUP : 0;
+	return need ? US_ENOTSUP : 0;
 }
 
 static int tell_capabilities(struct link *link, struct us_err *err)

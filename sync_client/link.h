@@ -28,6 +28,7 @@ struct link_config {
 	const char *authname, *password, *realm;
 	const char *mechs; /* only these; NULL: any */
 	bool try_imap;
+	bool compress;      /* sync_compress: if it can be had */
 	bool need_compress; /* -z */
 	bool force;         /* -O */
 	int connect_ms, answer_ms;

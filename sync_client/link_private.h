@@ -15,9 +15,9 @@ struct link {
 	struct tls_context *tls;
 	struct dlist_lexer lexer;
 	bool imap; /* commands have tags and the prefix SYNC */
-	bool sieve_mailbox, digests, pipeline, tls_on, deflate_offered, starttls_offered,
-		replication;
-	bool local;       /* a Unix socket or this machine: nothing to gain by compressing */
+	bool sieve_mailbox, digests, pipeline, tls_on, deflate_offered, zstd_offered;
+	bool starttls_offered, replication;
+	bool local;       /* a Unix socket or this machine: little to gain by compressing */
 	struct buf mechs; /* offered, blanks between */
 	unsigned long tag;
 	char tag_text[40];

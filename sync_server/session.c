@@ -26,6 +26,13 @@
 
 /* ---- banner ------------------------------------------------------------------------------------ */
 
+/* Not inside TLS, where the length of what is packed would tell of what is beside it; nothing is gained over a Unix socket. */
+static bool may_compress(const struct session *s)
+{
+	return !s->trusted && !s->tls && !stream_compression(s->stream) &&
+	       conf_bool(s->host->conf, CONF_sync_compress);
+}
+
 static void put_mechanisms(struct session *s)
 {
 	struct buf line = BUF_INIT;
@@ -43,11 +50,12 @@ static void put_banner(struct session *s)
 		put_mechanisms(s);
 	if (s->host->tls && !s->tls && !s->trusted)
 		stream_write_str(s->stream, "* STARTTLS\r\n");
-	if (!s->trusted && !s->tls && !stream_compression(s->stream))
+	if (may_compress(s))
 		stream_write_str(s->stream, "* COMPRESS DEFLATE\r\n");
 	if (!s->trusted)
 		stream_write_str(s->stream, "* SIEVE-MAILBOX\r\n");
-	stream_write_str(s->stream, "* X-UNDERSTUDY 1 DIGEST PIPELINE\r\n");
+	stream_printf(s->stream, "* X-UNDERSTUDY 1 DIGEST PIPELINE%s\r\n",
+		      may_compress(s) ? " ZSTD" : "");
 	host_banner(s->host, "Cyrus sync server", &who);
 	stream_printf(s->stream, "* OK %s\r\n", who.data);
 	buf_free(&who);
@@ -99,23 +107,42 @@ static int cmd_starttls(struct session *s, struct us_err *err)
 	return 0;
 }
 
+static int start_zstd(struct session *s, struct us_err *err)
+{
+	stream_write_str(s->stream, "OK ZSTD active\r\n");
+	return stream_start_zstd(s->stream, STREAM_PACK_ALL, err);
+}
+
+static int start_deflate(struct session *s, struct us_err *err)
+{
+	stream_write_str(s->stream, "OK DEFLATE active\r\n");
+	return stream_start_deflate(s->stream, err);
+}
+
+/* ZSTD is for who was offered it and has logged in: strangers need no decoder as large as that. */
 static int cmd_compress(struct session *s, struct us_err *err)
 {
+	struct span name = s->n_args ? buf_span(&s->args[0]) : SPAN_NULL;
+
 	if (!s->n_args) {
 		stream_write_str(s->stream, "BAD Missing required argument to Compress\r\n");
 		return 0;
 	}
 	if (stream_compression(s->stream)) {
-		stream_write_str(s->stream, "NO Compression already active: DEFLATE\r\n");
+		stream_printf(s->stream, "NO Compression already active: %s\r\n",
+			      stream_compression(s->stream));
 		return 0;
 	}
-	if (!span_is_nocase(buf_span(&s->args[0]), "DEFLATE")) {
-		stream_printf(s->stream, "NO Unknown compression algorithm: %.40s\r\n",
-			      s->args[0].data);
+	if (span_is_nocase(name, "DEFLATE"))
+		return start_deflate(s, err);
+	if (span_is_nocase(name, "ZSTD") && may_compress(s)) {
+		if (s->identity)
+			return start_zstd(s, err);
+		stream_write_str(s->stream, "NO Please authenticate first\r\n");
 		return 0;
 	}
-	stream_write_str(s->stream, "OK DEFLATE active\r\n");
-	return stream_start_deflate(s->stream, err);
+	stream_printf(s->stream, "NO Unknown compression algorithm: %.40s\r\n", s->args[0].data);
+	return 0;
 }
 
 /* Pass over the rest of the line, with its literals, and answer. */

@@ -6,6 +6,7 @@ import pytest
 
 from lib.places import wait_until
 from lib.site import Site, bob, differences, follows, steps_of_a_user
+from lib.tap import Tap
 
 
 @pytest.fixture
@@ -32,6 +33,20 @@ def test_a_user_comes_over_and_a_second_run_says_only_his_name(pair):
     a, b = pair()
     bob(a)
     follows(a, b, ["USER bob", "MAILBOX user.bob", "MAILBOX user.bob.Sent"])
+
+
+@pytest.mark.parametrize("words, wanted", [((), []), (("-z",), ["DEFLATE"])], ids=["on one machine", "asked for"])
+def test_compression_is_its_own(pair, words, wanted):
+    a, b = pair()
+    bob(a)
+    tap = Tap(b)
+    a.options["sync_port"] = tap.port
+    a.write_conf()
+    a.append("user.bob", "Subject: long\r\n\r\n" + "0123456789abcdef\r\n" * 20000)
+    assert "MAILBOX user.bob" in a.said("-u", *words, "bob")
+    assert tap.compressions() == wanted
+    assert (len(tap.said) < 100000) == bool(wanted)
+    assert differences(a, b, ["bob"]) == []
 
 
 def test_every_change_of_a_user_follows(pair):

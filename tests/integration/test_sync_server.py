@@ -1,6 +1,7 @@
 """sync_server under our master, spoken to by hand: banner, login, framing, what is refused, and what a hostile client
 can make it hold."""
 import base64
+import hashlib
 import os
 import signal
 import socket
@@ -14,8 +15,10 @@ from lib.mail_server import ADMIN, PASSWORD
 from lib.places import wait_until
 from lib.replica import Replica, memory_kib
 from lib.wire import Closed, Wire, WireError
+from lib.zstd import Packer
 
-BANNER = [b"* SASL PLAIN LOGIN", b"* COMPRESS DEFLATE", b"* SIEVE-MAILBOX", b"* X-UNDERSTUDY 1 DIGEST PIPELINE"]
+BANNER = [b"* SASL PLAIN LOGIN", b"* COMPRESS DEFLATE", b"* SIEVE-MAILBOX", b"* X-UNDERSTUDY 1 DIGEST PIPELINE ZSTD"]
+UNPACKED = [b"* X-UNDERSTUDY 1 DIGEST PIPELINE"]    # where no compression is offered
 VERSION = b"* OK b.test Cyrus sync server 3.6.1-Understudy-"
 GOOD = base64.b64encode(f"\0{ADMIN}\0{PASSWORD}".encode()).decode()
 EMPTY_ACL = "bob\tlrswipkxtecdan\t"
@@ -66,7 +69,7 @@ def test_the_banner_with_a_certificate_and_behind_it(replica):
     assert say(wire, b"starttls") == b"OK Begin TLS negotiation now"
     wire.starttls()
     lines = banner(wire)    # again, without compression
-    assert lines[:-1] == [BANNER[0], *BANNER[2:]] and lines[-1].startswith(VERSION)
+    assert lines[:-1] == [BANNER[0], BANNER[2], *UNPACKED] and lines[-1].startswith(VERSION)
     assert say(wire, b"STARTTLS") == b"BAD Already did a successful Starttls"
     assert say(wire, b"AUTHENTICATE PLAIN " + GOOD.encode()) == b"OK Success (tls protection)"
     assert say(wire, b"STARTTLS") == b"BAD Already did a successful Starttls"
@@ -94,7 +97,7 @@ def test_a_unix_socket_is_the_administrator(replica):
     r = replica()
     wire = Wire(str(r.socket))
     lines = banner(wire)
-    assert lines[0] == BANNER[3] and len(lines) == 2 and lines[1].startswith(VERSION)
+    assert lines[:-1] == UNPACKED and len(lines) == 2 and lines[1].startswith(VERSION)
     assert say(wire, b"APPLY CAPABILITIES (X)") == b"* ENABLED ()"
     assert wire.line() == b"OK success"
     assert say(wire, b"AUTHENTICATE PLAIN " + GOOD.encode()) == b"BAD Already authenticated"
@@ -295,7 +298,7 @@ HOSTILE_STREAMS = {    # what is sent, and how the answer begins
 
 
 @pytest.mark.limit(1800)
-@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "deflate"])
+@pytest.mark.parametrize("compressed", [None, "DEFLATE", "ZSTD"], ids=["plain", "deflate", "zstd"])
 def test_whatever_is_sent_a_connection_holds_no_more_than_8_mib(replica, compressed):
     r = replica(imapd={"sync_maxapply": "1G"})
     r.csync().get("USER", "bob")
@@ -306,8 +309,8 @@ def test_whatever_is_sent_a_connection_holds_no_more_than_8_mib(replica, compres
         wire = r.wire()
         login(wire)
         if compressed:
-            assert say(wire, b"COMPRESS DEFLATE") == b"OK DEFLATE active"
-            wire.compress()
+            assert say(wire, b"COMPRESS " + compressed.encode()) == f"OK {compressed} active".encode()
+            wire.compress(compressed)
         pid = process_of(r, wire)
         idle = memory_kib(pid, "VmHWM")
         answers = flood(wire, pieces(), name == "commands", compressed)
@@ -467,3 +470,81 @@ def test_deflate_that_is_none_ends_the_connection(replica):
     wire.send(b"\xff" * 100)
     with pytest.raises((Closed, ConnectionResetError)):
         wire.line()
+
+
+# ---- zstd ---------------------------------------------------------------------------------------------
+
+def begin_zstd(r):
+    wire = r.wire()
+    login(wire)
+    assert say(wire, b"COMPRESS ZSTD") == b"OK ZSTD active"
+    return wire
+
+
+def test_zstd_in_both_directions(replica):
+    r = replica()
+    wire = r.wire()
+    assert say(wire, b"compress zstd") == b"NO Please authenticate first"
+    login(wire)
+    assert say(wire, b"compress zstd") == b"OK ZSTD active"
+    wire.compress("ZSTD")
+    for algorithm in (b"ZSTD", b"DEFLATE", b"LZ4"):
+        assert say(wire, b"COMPRESS " + algorithm) == b"NO Compression already active: ZSTD"
+    for size in (1, 300, 131072, 300000):    # a body of several blocks
+        data = os.urandom(size)
+        guid = hashlib.sha1(data).hexdigest().encode()
+        assert say(wire, b"APPLY MESSAGE (%%{default %s %d}\r\n%s)" % (guid, size, data)) == b"OK success"
+    wire.send(b"NOOP\r\nGET MAILBOXES (user.x)\r\nNOOP\r\n")
+    assert [wire.line() for _ in range(3)] == [b"OK Noop completed", b"OK success", b"OK Noop completed"]
+    assert say(wire, b"EXIT") == b"OK Finished"
+    wire.expect_closed()
+
+
+def test_who_was_not_offered_zstd_does_not_get_it(replica):
+    r = replica(tls=True)
+    wire = r.wire()
+    assert say(wire, b"STARTTLS") == b"OK Begin TLS negotiation now"
+    wire.starttls()
+    banner(wire)
+    assert say(wire, b"AUTHENTICATE PLAIN " + GOOD.encode()) == b"OK Success (tls protection)"
+    assert say(wire, b"COMPRESS ZSTD") == b"NO Unknown compression algorithm: ZSTD"
+    r = replica(imapd={"sync_compress": False})
+    wire = r.wire(greeted=False)
+    assert banner(wire)[:-1] == [BANNER[0], BANNER[2], *UNPACKED]
+    login(wire)
+    assert say(wire, b"COMPRESS ZSTD") == b"NO Unknown compression algorithm: ZSTD"
+
+
+NO_ZSTD = {
+    "plain": b"NOOP\r\n" * 20,
+    "damaged": b"\x28\xb5\x2f\xfd\x00\x38\x07\x00\x00",
+    "a window of 256 KB": Packer(window_log=18).pack(b"NOOP\r\n"),
+    "to be skipped": b"\x50\x2a\x4d\x18\x10\x00\x00\x00" + bytes(16),
+}
+
+
+@pytest.mark.parametrize("case", NO_ZSTD)
+def test_zstd_that_is_none_ends_the_connection_and_is_told_of(replica, case):
+    r = replica()
+    wire = begin_zstd(r)
+    wire.send(NO_ZSTD[case])
+    wire.compress("ZSTD")
+    with pytest.raises((Closed, ConnectionResetError)):
+        while True:
+            wire.line()
+    r.wait_log("event=csync.connection.lost")
+    r.wait_log("the peer does not send zstd")
+    r.csync().close()
+
+
+def test_zstd_cut_off_inside_a_block_carries_nothing_out(replica):
+    r = replica(imapd={"sync_log": True, "sync_log_chain": True})
+    log = r.conf / "sync/log"
+    order = Packer().pack(b"APPLY SUB %(USERID bob MBOXNAME user.bob.bob.bob.bob.bob.bob.bob.bob.bob)\r\n")
+    for octets, answer in ((order[:-1], b""), (order, b"OK success\r\n")):
+        wire = begin_zstd(r)
+        wire.socket.sendall(octets)
+        wire.compress("ZSTD")
+        wire.socket.shutdown(socket.SHUT_WR)
+        assert wire.rest() == answer and log.exists() == bool(answer)
+    assert log.read_text().split() == ["SUB", "bob", "user.bob.bob.bob.bob.bob.bob.bob.bob.bob"]

@@ -8,6 +8,8 @@ import ssl
 import time
 import zlib
 
+from lib.zstd import Packer, Unpacker
+
 MOST_LINE = 64 << 20    # APPLY MAILBOX is one line
 
 
@@ -25,7 +27,7 @@ class Wire:
         self.timeout = timeout
         self.history = collections.deque(maxlen=40)
         self._buffer = bytearray()
-        self._inflate = self._deflate = None
+        self._unpack = self._pack = None
         self._note("=", f"connect {address}")
         if isinstance(address, str):
             self.socket = socket.socket(socket.AF_UNIX)
@@ -41,8 +43,8 @@ class Wire:
 
     def send(self, data):
         self._note(">", data)
-        if self._deflate:
-            data = self._deflate.compress(data) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
+        if self._pack:
+            data = self._pack(data)
         self.socket.settimeout(self.timeout)
         self.socket.sendall(data)
 
@@ -112,14 +114,17 @@ class Wire:
         self.socket = context.wrap_socket(self.socket)
         self._note("=", "TLS " + str(self.socket.version()))
 
-    def compress(self):
-        """From here on raw deflate in both directions (RFC 4978, and csync's COMPRESS)."""
-        self._inflate = zlib.decompressobj(-15)
-        self._deflate = zlib.compressobj(wbits=-15)
+    def compress(self, algorithm="DEFLATE"):
+        """From here on both directions are compressed: raw deflate (RFC 4978, and csync's COMPRESS) or ZSTD."""
+        if algorithm == "ZSTD":
+            self._pack, self._unpack = Packer().pack, Unpacker().unpack
+        else:
+            deflate = zlib.compressobj(wbits=-15)
+            self._pack = lambda data: deflate.compress(data) + deflate.flush(zlib.Z_SYNC_FLUSH)
+            self._unpack = zlib.decompressobj(-15).decompress
         if self._buffer:
-            early = bytes(self._buffer)
-            self._buffer[:] = self._inflate.decompress(early)
-        self._note("=", "deflate")
+            self._buffer[:] = self._unpack(bytes(self._buffer))
+        self._note("=", algorithm)
 
     def close(self):
         self.socket.close()
@@ -154,7 +159,7 @@ class Wire:
             raise Closed(f"{error}\n{self.transcript()}") from None
         if not data:
             raise Closed("the server closed the connection\n" + self.transcript())
-        self._buffer += self._inflate.decompress(data) if self._inflate else data
+        self._buffer += self._unpack(data) if self._unpack else data
 
     def _note(self, mark, data):
         text = data if isinstance(data, str) else data[:300].decode("utf-8", "backslashreplace").rstrip("\r\n")
