@@ -243,6 +243,7 @@ def test_from_start_it_goes_on_in_the_background(serve):
         all_with_idled(s)
         (second,) = s.pids("idled")    # not master's child: ended by hand
         os.kill(second, signal.SIGTERM)
+        wait_until(lambda: not s.pids("idled"), 10, "it ends")
 
 
 def test_its_socket_can_be_elsewhere(serve, roots):

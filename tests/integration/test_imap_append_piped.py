@@ -417,4 +417,5 @@ def test_several_clients_at_once(us, bob):
     for thread in threads:
         thread.join()
     assert not wrong and sorted(done) == list(range(1, 151))
+    bob.ok("NOOP")    # hears of those that came since
     assert set(bob.search("ALL")) | removed == set(done)
