@@ -4,7 +4,7 @@
  *		state here, state there; what is missing there asked for by its uniqueid; tombstones of what is only there
  *		decide_folders() --> renames: then everything is looked at again
  *	RESERVE for what may have to be uploaded
- *	updates, so that nothing is removed before what replaces it has arrived; then deletes
+ *	updates, so that nothing is removed before what replaces it has arrived, several in flight if they may be; then deletes
  *	quota roots, subscriptions, scripts, seen
  */
 #include <stdlib.h>

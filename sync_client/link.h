@@ -3,8 +3,8 @@
  *	connect --> greeting --> [STARTTLS] --> AUTHENTICATE --> [COMPRESS] --> CAPABILITIES --> [FORCE] --> work --> EXIT
  *
  * The other end is a sync_server, or an imapd that lends an administrator the same commands; the greeting tells which, and
- * nothing above this file knows. One command is out at a time, its answer read to the last line before the next; but if the other end
- * is of our kind (PIPELINE) an order may be followed by others before its answer is read: link_end_later().
+ * nothing above this file knows. One command is out at a time, its answer read to the last line before the next; but where the other
+ * end is of our kind (PIPELINE) several may be out, answered in their order: link_ask(), link_end_later().
  */
 #ifndef US_SYNC_CLIENT_LINK_H
 #define US_SYNC_CLIENT_LINK_H

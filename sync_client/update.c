@@ -4,6 +4,9 @@
  *	repeat		the replica's state asked for anew, our sums counted anew, nothing said
  *	full		all records of both sides compared (full.c), then a repeat carries the result over
  *
+ * A first attempt that is one order can be sent while others are on their way (update_send(), update_hear()); refused, it is made
+ * again alone, with all that may follow.
+ *
  * The mailbox is read without a lock, as of one moment: each attempt opens its view anew. What changes meanwhile has a
  * log line of its own.
  */

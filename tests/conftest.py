@@ -16,6 +16,7 @@ from lib import beside, places    # noqa: E402
 from lib.cyrus_peer import CyrusPeer    # noqa: E402
 from lib.power import Disks    # noqa: E402
 from lib.server import ONLY_IMAP, Server    # noqa: E402
+from lib.site import Site    # noqa: E402
 from lib.towards_us import Pair    # noqa: E402
 
 LIMIT = 120
@@ -86,6 +87,19 @@ def disks(root):
     yield all_of_them.make
     places.kill_processes_of(root)
     all_of_them.close()
+
+
+@pytest.fixture
+def sites(roots):
+    """make("a", to=b, ...): a running master of ours; all end with the test."""
+    made = []
+
+    def make(name, start=True, **more):
+        made.append(Site(roots(), name, **more).__enter__())
+        return made[-1].start() if start else made[-1]
+    yield make
+    for site in reversed(made):
+        site.__exit__(None)
 
 
 def _peer_tree(kind):

@@ -3,8 +3,6 @@ transport; each run leaves both sides equal, and the run after it sends nothing.
 
 What our side has is read by lib.csync (GET FULLMAILBOX, GET FETCH) and judged by lib.checker."""
 import hashlib
-import socket
-import threading
 
 import pytest
 
@@ -13,6 +11,7 @@ from lib.filled import SCRIPT, fill, sync_all
 from lib.imap import ImapError, Literal
 from lib.mail_server import ADMIN
 from lib.store import read_store
+from lib.tap import Tap
 
 # ---- everything, by every mode -------------------------------------------------------------------------
 
@@ -57,43 +56,8 @@ def test_one_user_one_mailbox_only_meta(towards_us):
     p.must_be_equal()
 
 
-class Relay:
-    """Between the two, leaving out lines of the banner that begin so."""
-
-    def __init__(self, port, without):
-        self.target, self.without = port, without
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        while True:
-            client, _ = self.listener.accept()
-            server = socket.create_connection(("127.0.0.1", self.target))
-            threading.Thread(target=self.copy, args=(client, server), daemon=True).start()
-            threading.Thread(target=self.banner, args=(server, client), daemon=True).start()
-
-    def banner(self, server, client):
-        file = server.makefile("rb", buffering=0)
-        line = b""
-        while not line.startswith(b"* OK"):
-            line = file.readline()
-            if not line.startswith(self.without):
-                client.sendall(line)
-        self.copy(server, client)
-
-    @staticmethod
-    def copy(from_, to):
-        try:
-            while data := from_.recv(65536):
-                to.sendall(data)
-            to.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-
-
 TRANSPORTS = {
-    "plain": lambda p: {"sync_port": Relay(p.b.port, b"* COMPRESS").port},
+    "plain": lambda p: {"sync_port": Tap(p.b, b"* COMPRESS DEFLATE\r\n").port},
     "deflate": lambda p: {},
     "tls": lambda p: {},    # there is no mechanism before it: the only reason this client has to use it
     "unix": lambda p: {"sync_host": str(p.b.socket), "sync_port": None},
@@ -134,7 +98,7 @@ def test_a_client_that_tries_imap_first(towards_us):
 def test_an_older_peer_without_sieve_mailbox(towards_us):
     """It sends scripts as files; ours are messages all the same, and give way when the mailbox comes."""
     p = towards_us()
-    p.a.options["sync_port"] = Relay(p.b.port, b"* SIEVE-MAILBOX").port
+    p.a.options["sync_port"] = Tap(p.b, b"* SIEVE-MAILBOX\r\n").port
     p.a.write_conf()
     p.a.make_user("dave")
     with p.a.csync(sieve=False) as c:

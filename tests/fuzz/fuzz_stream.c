@@ -12,37 +12,12 @@
 
 #include "server/base/mem.h"
 #include "server/base/stream.h"
+#include "tests/fuzz/pieces.h"
 
 #define LINE_LIMIT 20
 #define MOST_PLAIN (1u << 20)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static const struct stream_config impatient = {0, 0, 1000, 64, NULL, false, 0, 0, 0};
-
-struct feeder {
-	struct stream *s;
-	struct span rest;
-	uint8_t piece;
-};
-
-/* The reader would block: another piece, or the end. */
-static void feed(void *ctx)
-{
-	struct feeder *feeder = ctx;
-	size_t n = (size_t)feeder->piece + 1;
-
-	if (!feeder->rest.len) {
-		stream_free(&feeder->s);
-		return;
-	}
-	if (n > feeder->rest.len)
-		n = feeder->rest.len;
-	stream_write(feeder->s, feeder->rest.ptr, n);
-	us_assert(stream_flush(feeder->s, NULL) == 0);
-	feeder->rest = span_from(feeder->rest, n);
-	feeder->piece = (uint8_t)(feeder->piece * 7);
-}
 
 /* What the wire bytes say, and how it ends: 0 or US_EPROTO. */
 static int read_plainly(struct span wire, bool deflate, struct buf *out)

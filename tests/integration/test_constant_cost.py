@@ -9,19 +9,7 @@ from pathlib import Path
 import pytest
 
 from lib.places import wait_until
-from lib.site import Site, differences
-
-
-@pytest.fixture
-def sites(roots):
-    made = []
-
-    def make(name, **more):
-        made.append(Site(roots(), name, **more).__enter__())
-        return made[-1].start()
-    yield make
-    for site in reversed(made):
-        site.__exit__(None)
+from lib.site import differences
 
 
 def wakeups(pid):

@@ -3,21 +3,8 @@ middle of a block."""
 import pytest
 
 from lib.places import wait_until
-from lib.site import Site, bob, differences
+from lib.site import bob, differences
 from lib.tap import Tap
-
-
-@pytest.fixture
-def sites(roots):
-    """make("a", to=b, ...): a running master of ours; all end with the test."""
-    made = []
-
-    def make(name, **more):
-        made.append(Site(roots(), name, **more).__enter__())
-        return made[-1].start()
-    yield make
-    for site in reversed(made):
-        site.__exit__(None)
 
 
 def through(a, tap, **options):

@@ -12,20 +12,7 @@ import pytest
 
 from lib import places
 from lib.places import wait_until
-from lib.site import Site, differences
-
-
-@pytest.fixture
-def sites(roots):
-    """make("a", to=b, ...): a running master of ours; all end with the test."""
-    made = []
-
-    def make(name, start=True, **more):
-        made.append(Site(roots(), name, **more).__enter__())
-        return made[-1].start() if start else made[-1]
-    yield make
-    for site in reversed(made):
-        site.__exit__(None)
+from lib.site import differences
 
 
 @pytest.fixture

@@ -349,11 +349,9 @@ static void add_to_many(struct ends *e, const char *text)
 	}
 }
 
-/* With orders in flight one turn is for many of them; without, one for each. */
-static void many_mailboxes_take_few_turns(void **state)
+/* Mailboxes that are there, and have one message more here. */
+static void many_that_changed(struct ends *e)
 {
-	struct ends *e = *state;
-	struct us_err err;
 	char name[32];
 
 	bob_with_two_messages(e);
@@ -364,6 +362,16 @@ static void many_mailboxes_take_few_turns(void **state)
 	add_to_many(e, "first\r\n");
 	ends_sync_user(e, "bob");
 	add_to_many(e, "second\r\n");
+}
+
+/* With orders in flight one turn is for many of them; without, one for each. */
+static void many_mailboxes_take_few_turns(void **state)
+{
+	struct ends *e = *state;
+	struct us_err err;
+	char name[32];
+
+	many_that_changed(e);
 	for (int i = 0; i < 10; i++) {
 		snprintf(name, sizeof(name), "user.carl.%02d", i);
 		changes_subscribe(e->ours->rig, "bob", name, true);
@@ -381,16 +389,8 @@ static void many_mailboxes_take_few_turns(void **state)
 static void one_of_many_was_changed_there(void **state)
 {
 	struct ends *e = *state;
-	char name[32];
 
-	bob_with_two_messages(e);
-	for (int i = 0; i < MANY; i++) {
-		snprintf(name, sizeof(name), "user.bob.%02d", i);
-		rig_create(e->ours->rig, name);
-	}
-	add_to_many(e, "first\r\n");
-	ends_sync_user(e, "bob");
-	add_to_many(e, "second\r\n");
+	many_that_changed(e);
 	rig_flags(e->theirs->rig, "user.bob.05", 1, FLAG_FLAGGED, false);
 	rig_append(e->theirs->rig, "user.bob.20", "theirs\r\n", 0);
 	ends_sync_user(e, "bob");
